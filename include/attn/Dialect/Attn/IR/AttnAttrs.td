@@ -1,0 +1,100 @@
+//===- AttnAttrs.td - masks and enumerations --------------------*- tablegen -*-===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The masks that attention operations carry, each a small predicate that composes with the others.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_ATTRS
+#define ATTN_ATTRS
+
+include "attn/Dialect/Attn/IR/AttnDialect.td"
+include "attn/Dialect/Attn/IR/AttnInterfaces.td"
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/EnumAttr.td"
+
+def Attn_Alignment : I32EnumAttr<"Alignment", "which corner of the score matrix the diagonal starts from", [
+    I32EnumAttrCase<"TopLeft", 0, "top_left">,
+    I32EnumAttrCase<"BottomRight", 1, "bottom_right">]> {
+  let cppNamespace = "::mlir::attn";
+}
+
+class Attn_MaskAttrBase<string name, string attrMnemonic>
+    : AttrDef<Attn_Dialect, name, [DeclareAttrInterfaceMethods<Attn_MaskAttrInterface>]> {
+  let mnemonic = attrMnemonic;
+}
+
+def Attn_CausalAttr : Attn_MaskAttrBase<"Causal", "causal"> {
+  let summary = "keys up to the query's own position";
+  let description = [{
+    `j <= i + off`, where `off` is 0 for `top_left` and `m - n` for `bottom_right` (right for caches and memories).
+    PyTorch's `is_causal` is top-left, FlashAttention's since 2.1 bottom-right.
+
+    ```mlir
+    #causal = #attn.causal<bottom_right>
+    ```
+  }];
+  let parameters = (ins EnumParameter<Attn_Alignment>:$alignment);
+  let assemblyFormat = "`<` $alignment `>`";
+}
+
+def Attn_WindowAttr : Attn_MaskAttrBase<"Window", "window"> {
+  let summary = "keys around the query's own position";
+  let description = [{
+    `j - (i + off) = t * dilation` for an integer t in [-before, after]; `off` as in `causal`. Both sides count keys
+    besides the query's own position (Longformer, section 3.1): a causal window of 256 keys is `before = 255, after = 0`.
+
+    ```mlir
+    #local = #attn.window<before = 255, after = 0, bottom_right>
+    #dilated = #attn.window<before = 4, after = 4, dilation = 2, top_left>
+    ```
+    Constraints: C1 `before` and `after` lie in [0, 2^40]; C2 `dilation` lies in [1, 2^20].
+  }];
+  let parameters = (ins "int64_t":$before, "int64_t":$after, DefaultValuedParameter<"int64_t", "1">:$dilation,
+                        EnumParameter<Attn_Alignment>:$alignment);
+  let assemblyFormat = [{
+    `<` `before` `=` $before `,` `after` `=` $after `,` (`dilation` `=` $dilation^ `,`)? $alignment `>`
+  }];
+  let genVerifyDecl = 1;
+}
+
+class Attn_MaskListAttr<string name, string attrMnemonic> : Attn_MaskAttrBase<name, attrMnemonic> {
+  let parameters = (ins ArrayRefParameter<"::mlir::Attribute">:$masks);
+  let assemblyFormat = "`<` `[` $masks `]` `>`";
+  let genVerifyDecl = 1;
+}
+
+def Attn_AllOfAttr : Attn_MaskListAttr<"AllOf", "all_of"> {
+  let summary = "keys that every mask of a list allows";
+  let description = [{
+    ```mlir
+    #both = #attn.all_of<[#attn.causal<top_left>, #attn.window<before = 8, after = 8, dilation = 2, top_left>]>
+    ```
+    Constraints: C1 every element is a mask; C2 the list is not empty.
+  }];
+}
+
+def Attn_AnyOfAttr : Attn_MaskListAttr<"AnyOf", "any_of"> {
+  let summary = "keys that at least one mask of a list allows";
+  let description = [{
+    ```mlir
+    #strided = #attn.any_of<[#attn.window<before = 8, after = 0, top_left>,
+                             #attn.window<before = 64, after = 0, dilation = 8, top_left>]>
+    ```
+    Constraints: C1 every element is a mask; C2 the list is not empty.
+  }];
+}
+
+def Attn_AnyMask : Attr<CPred<"::llvm::isa<::mlir::attn::MaskAttrInterface>($_self)">, "attention mask"> {
+  let storageType = "::mlir::attn::MaskAttrInterface";
+  let returnType = "::mlir::attn::MaskAttrInterface";
+  let convertFromStorage = "$_self";
+}
+
+def Attn_PackLayout : I32EnumAttr<"PackLayout", "how a packed tile lies in memory", [
+    I32EnumAttrCase<"Rows", 0, "rows">,
+    I32EnumAttrCase<"Panels", 1, "panels">]> {
+  let cppNamespace = "::mlir::attn";
+}
+
+#endif // ATTN_ATTRS

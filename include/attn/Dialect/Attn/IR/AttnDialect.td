@@ -1,0 +1,29 @@
+//===- AttnDialect.td - the attn dialect ------------------------*- tablegen -*-===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The dialect and the base class of its operations.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_DIALECT
+#define ATTN_DIALECT
+
+include "mlir/IR/OpBase.td"
+
+def Attn_Dialect : Dialect {
+  let name = "attn";
+  let cppNamespace = "::mlir::attn";
+  let summary = "attention, exact and approximate";
+  let description = [{
+    Attention as one operation with symbolic masks and indexing maps, and the tile-level operations that every form of
+    attention lowers to: a streaming softmax over key tiles with state (accumulator, maximum, sum), its merge and its
+    finalisation, and the packing of tiles.
+  }];
+  let useDefaultAttributePrinterParser = 1;
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect"];
+}
+
+class Attn_Op<string mnemonic, list<Trait> traits = []> : Op<Attn_Dialect, mnemonic, traits>;
+
+#endif // ATTN_DIALECT

@@ -1,0 +1,22 @@
+//===- attn-opt.cpp - every pass and pipeline of the project --------------===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The opt-style tool: reads IR, runs the passes that are named, prints IR.
+//
+//===----------------------------------------------------------------------===//
+
+#include "attn/Dialect/Attn/IR/Attn.h"
+
+#include "mlir/InitAllDialects.h"
+#include "mlir/InitAllExtensions.h"
+#include "mlir/InitAllPasses.h"
+#include "mlir/Tools/mlir-opt/MlirOptMain.h"
+
+int main(int argc, char **argv) {
+  mlir::DialectRegistry registry;
+  mlir::registerAllDialects(registry);
+  mlir::registerAllExtensions(registry);
+  mlir::registerAllPasses();
+  registry.insert<mlir::attn::AttnDialect>();
+  return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "attention compiler optimiser\n", registry));
+}
