@@ -51,10 +51,22 @@ def export_mlir(module, example_inputs: Sequence[Any], dynamic_shapes=None, outp
         raise ExportError("expected the package torch-mlir to be installed") from error
     module = module.eval()
     make_buffers_persistent(module)
+
+    def attempt():
+        program = torch.export.export(module, tuple(example_inputs), dynamic_shapes=dynamic_shapes, strict=False)
+        return fx.export_and_import(program, output_type=output_type, func_name=function)
+
     try:
         with torch.no_grad():
-            program = torch.export.export(module, tuple(example_inputs), dynamic_shapes=dynamic_shapes, strict=False)
-            return fx.export_and_import(program, output_type=output_type, func_name=function)
+            try:
+                return attempt()
+            except Exception as error:
+                if "Cannot view" not in str(error):
+                    raise
+            # PyTorch's decomposition of its fused CPU kernel returns other strides than the kernel, which breaks a
+            # later view; the plain formula does not.
+            with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+                return attempt()
     except Exception as error:  # torch.export and torch-mlir raise a zoo of types
         raise ExportError(f"cannot export {type(module).__name__}: {error}") from error
 
