@@ -7,25 +7,14 @@ import platform
 import shutil
 import sys
 
-import lit.formats
+sys.path.insert(0, os.path.dirname(__file__))
+
+import litformat  # noqa: E402
 
 VARIANT = lit_config.params.get("variant") == "1"
 
-
-class Tests(lit.formats.ShTest):
-    """ShTest that leaves out, in the variant, the files that attn-opt does not read."""
-
-    def getTestsInDirectory(self, suite, path, lit_config, local_config):
-        for test in super().getTestsInDirectory(suite, path, lit_config, local_config):
-            if VARIANT:
-                with open(test.getSourcePath(), encoding="utf-8", errors="replace") as file:
-                    if "RUN: attn-opt" not in file.read():
-                        continue
-            yield test
-
-
 config.name = "attn variant" if VARIANT else "attn"
-config.test_format = Tests(True)
+config.test_format = litformat.Tests(VARIANT)
 config.suffixes = [".mlir", ".test", ".c", ".ll", ".td"]
 config.excludes = ["Inputs", "CMakeLists.txt"]
 config.test_source_root = os.path.dirname(__file__)

@@ -18,5 +18,6 @@ int main(int argc, char **argv) {
   mlir::registerAllExtensions(registry);
   mlir::registerAllPasses();
   registry.insert<mlir::attn::AttnDialect>();
-  return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "attention compiler optimiser\n", registry));
+  return mlir::asMainReturnCode(mlir::MlirOptMain(
+      argc, argv, "attention compiler optimiser\n", registry));
 }

@@ -1,7 +1,8 @@
 //===- AttnDialect.cpp - registration of the attn dialect -----------------===//
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Puts the generated definitions of dialect, attributes and operations together.
+// Puts the generated definitions of dialect, attributes and operations
+// together.
 //
 //===----------------------------------------------------------------------===//
 

@@ -1,7 +1,8 @@
 //===- Attn.h - the attn dialect in C++ -------------------------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Dialect, attributes and operations of attn. Their meaning is written in the .td files beside this header.
+// Dialect, attributes and operations of attn. Their meaning is written in the
+// .td files beside this header.
 //
 //===----------------------------------------------------------------------===//
 
