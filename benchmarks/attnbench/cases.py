@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The registry of what is measured: one `Case` a row of the benchmark's table.
+
+A case names shapes, type and mask only; how a contender spells them is the contender's business.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+ITEM_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One attention problem, or one model with `kind` other than "attention"."""
+
+    case: str
+    form: str = "exact"
+    batch: int = 1
+    heads: int = 8
+    kv_heads: int = 8
+    n: int = 4096
+    m: int = 4096
+    d: int = 64
+    dtype: str = "float32"
+    mask: str | None = None
+    window: int = 256
+    kind: str = "attention"
+
+    @property
+    def id(self) -> str:
+        if self.kind in ("model", "compile"):
+            return f"{self.case}-{self.batch}x{self.n}"
+        return f"{self.case}-n{self.m}-d{self.d}"
+
+    @property
+    def query_shape(self) -> tuple[int, ...]:
+        return (self.batch, self.heads, self.n, self.d)
+
+    @property
+    def key_shape(self) -> tuple[int, ...]:
+        return (self.batch, self.kv_heads, self.m, self.d)
+
+    @property
+    def pairs(self) -> int:
+        """Query and key pairs that attend, per batch and head."""
+        if self.mask is None:
+            return self.n * self.m
+        reach = min(self.window, self.n) if self.mask == "window" else self.n
+        return self.n * reach - reach * (reach - 1) // 2
+
+    @property
+    def gflop(self) -> float:
+        """Useful work: two products over the pairs that the mask leaves."""
+        return 4e-9 * self.batch * self.heads * self.pairs * self.d
+
+    @property
+    def key_value_bytes(self) -> int:
+        size = self.batch * self.kv_heads * self.m * self.d
+        return 2 * size * ITEM_BYTES[self.dtype]
+
+    @property
+    def score_bytes(self) -> int:
+        """What a contender needs that stores every score in f32."""
+        return 4 * self.batch * self.heads * self.n * self.m
+
+    def key_range(self, row: int) -> tuple[int, int]:
+        """The keys [first, last) that a query row may see."""
+        if self.mask is None:
+            return 0, self.m
+        first = row - self.window + 1 if self.mask == "window" else 0
+        return max(first, 0), row + 1
+
+
+def _square(case: str, lengths, sizes=(64, 128), **options) -> list[Case]:
+    return [Case(case, n=n, m=n, d=d, **options) for d in sizes for n in lengths]
+
+
+def all_cases() -> list[Case]:
+    """Every case in the order of the table."""
+    lengths = (1024, 4096, 16384)
+    return [
+        *_square("softmax", lengths),
+        *_square("causal", lengths, mask="causal"),
+        *_square("window", (4096, 16384, 65536), mask="window"),
+        *_square("bf16", (4096,), dtype="bfloat16"),
+        Case("decode", heads=32, kv_heads=8, n=1, m=16384, d=128),
+        *_square("short", (128,), batch=8),
+        *_square("memory", (65536,), sizes=(64,), kind="memory"),
+        Case("minilm", kind="model", form="encoder", batch=8, n=512, m=512),
+        Case("minilm", kind="model", form="encoder", batch=1, n=128, m=128),
+        Case("compile", kind="compile", form="encoder", batch=8, n=512, m=512),
+    ]
+
+
+def select(names: str | None) -> list[Case]:
+    """The cases named by a comma-separated list of case names or ids; all of them without one.
+
+    Raises ValueError for a name that no case has.
+    """
+    cases = all_cases()
+    if not names:
+        return cases
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    for name in wanted:
+        if not any(name in (case.case, case.id) for case in cases):
+            known = ", ".join(dict.fromkeys(case.case for case in cases))
+            raise ValueError(f"unknown case '{name}', expected one of {known} or an id such as {cases[0].id}")
+    return [case for case in cases if case.case in wanted or case.id in wanted]

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Who takes part: a table from contender names to the module that prepares it.
+
+Modules are imported only in the contender's own process, so a broken or missing package costs that
+contender alone and is reported under its name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Callable
+
+import numpy as np
+
+
+class Unsupported(Exception):
+    """The contender cannot run this case; the message says why."""
+
+
+@dataclasses.dataclass
+class Settings:
+    """What a contender may need beside the case and its inputs."""
+
+    threads: int
+    build: str  # folder for whatever it compiles
+    limits: str | None = None  # folder of hand-scheduled programs
+    options: dict = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass
+class Prepared:
+    """`run` does the work once; `output` returns the result of the latest run as an array."""
+
+    run: Callable[[], object]
+    output: Callable[[], np.ndarray]
+    notes: dict = dataclasses.field(default_factory=dict)
+
+
+OURS, LIMIT = "ours", "limit"
+
+_ATTENTION = {
+    OURS: "ours:prepare",
+    LIMIT: "limit:prepare",
+    "sdpa": "torch_peers:prepare_sdpa",
+    "flex": "torch_peers:prepare_flex",
+    "openvino": "openvino_peer:prepare",
+    "onnxruntime": "onnxruntime_peer:prepare",
+}
+_MODEL = {
+    OURS: "models:prepare_ours",
+    "torch": "models:prepare_eager",
+    "torch.compile": "models:prepare_compiled",
+    "openvino": "models:prepare_openvino",
+    "onnxruntime": "models:prepare_onnxruntime",
+}
+_COMPILE = {OURS: "models:compile_ours", "openvino": "models:compile_openvino", "torch.compile": "models:compile_torch"}
+_TABLES = {"attention": _ATTENTION, "memory": {OURS: "ours:prepare"}, "model": _MODEL, "compile": _COMPILE}
+
+
+def names(kind: str) -> list[str]:
+    """The contenders of a kind of case, ours first."""
+    return list(_TABLES[kind])
+
+
+def load(kind: str, name: str) -> Callable:
+    """The preparing function of a contender."""
+    module, function = _TABLES[kind][name].split(":")
+    return getattr(importlib.import_module(f"{__name__}.{module}"), function)
+
+
+def refuse_score_matrix(case, copies: int = 1) -> None:
+    """Raises Unsupported where storing all scores would take more than a third of free memory."""
+    need = copies * case.score_bytes
+    with open("/proc/meminfo") as lines:
+        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    if need > free / 3:
+        raise Unsupported(f"stores all scores: {need / 1e9:.1f} GB of {free / 1e9:.1f} GB free")
