@@ -4,6 +4,7 @@
 # Installs what the Makefile's targets miss, and nothing else: Debian packages by apt-get, Python packages into a private
 # virtual environment. Safe to run again at any time; it does nothing when all is there.
 set -euo pipefail
+export LC_ALL=C
 here=$(cd "$(dirname "$0")" && pwd)
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -29,21 +30,25 @@ packages() {
   fi
   "${root[@]}" apt-get update -q
   for name in "${missing[@]}"; do
-    [ -n "$(apt-cache policy "$name" | sed -n 's/^  Candidate: *//p' | grep -v '(none)')" ] ||
+    apt-cache policy "$name" | grep -qE "^  Candidate: [0-9]" ||
       die "package $name is not to be had here; expected Debian 12 with the suites bookworm and bookworm-security"
   done
   "${root[@]}" apt-get install -q -y --no-install-recommends "${missing[@]}" </dev/null
 }
 
-# venv DIR REQUIREMENTS: every package is pinned and named, so nothing is resolved and nothing else comes along.
+# venv DIR REQUIREMENTS: every package is pinned and named, so nothing is resolved and nothing else comes along. What was
+# installed is remembered inside the environment, and goes when that goes.
 venv() {
   local dir=$1 requirements=$2
+  local done="$dir/installed-$(basename "$requirements")"
+  ! cmp -s "$requirements" "$done" || return 0
   if ! "$dir/bin/python" -c 'import sys' 2>/dev/null; then
     rm -rf "$dir"
     python3 -m venv "$dir"
   fi
   say "installing $requirements into $dir"
-  "$dir/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-compile -r "$requirements"
+  "$dir/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-compile -r "$requirements" </dev/null
+  cp "$requirements" "$done"
 }
 
 case ${1-} in
