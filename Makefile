@@ -43,7 +43,7 @@ lint: build venv-test ## run only the convention checks
 	@$(PYTHON) -m pytest -q test/Lint
 
 format: packages ## let clang-format rewrite the C++ files
-	@git ls-files -co --exclude-standard '*.h' '*.cpp' | xargs -r $(LLVM)/bin/clang-format -i
+	@git ls-files -co --exclude-standard '*.h' '*.cpp' '*.c' | xargs -r $(LLVM)/bin/clang-format -i
 
 clean: ## remove build/ (the compiler cache stays)
 	@rm -rf $(BUILD)

@@ -30,7 +30,7 @@ packages() {
   fi
   "${root[@]}" apt-get update -q
   for name in "${missing[@]}"; do
-    apt-cache policy "$name" | grep -qE "^  Candidate: [0-9]" ||
+    grep -qE "^  Candidate: [0-9]" <<<"$(apt-cache policy "$name")" ||
       die "package $name is not to be had here; expected Debian 12 with the suites bookworm and bookworm-security"
   done
   "${root[@]}" apt-get install -q -y --no-install-recommends "${missing[@]}" </dev/null

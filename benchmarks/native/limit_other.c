@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Makes the bf16 and decode kernels of a limits folder's other.c callable, with the benchmark's own inputs.
-// Compiled with the folder (or a copy with another head size) on the include path.
+// Makes the bf16 and decode kernels of a limits folder's other.c callable, with
+// the benchmark's own inputs. Compiled with the folder (or a copy with another
+// head size) on the include path.
 #define main limit_main
 #include "other.c"
 #undef main
@@ -26,4 +27,6 @@ void limit_bf16(bf *q, bf *k, bf *v, bf *o, int n, int heads) {
   }
 }
 
-void limit_decode(float *q, float *k, float *v, float *o, int n) { decode(q, k, v, o, n, parts); }
+void limit_decode(float *q, float *k, float *v, float *o, int n) {
+  decode(q, k, v, o, n, parts);
+}

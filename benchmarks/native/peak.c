@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Probes of what the machine can do, each run by one thread over its own data and returning seconds.
-// They are denominators of the benchmark's ratios and are linked into nothing.
+// Probes of what the machine can do, each run by one thread over its own data
+// and returning seconds. They are denominators of the benchmark's ratios and
+// are linked into nothing.
 #include <stdint.h>
 #include <time.h>
 #ifdef __AVX512BF16__
@@ -48,7 +49,8 @@ double fma_seconds(int64_t iterations, float *sink) {
   return seconds;
 }
 
-// As above for the bfloat16 dot product; 0 operations where the processor has none.
+// As above for the bfloat16 dot product; 0 operations where the processor has
+// none.
 #ifdef __AVX512BF16__
 int64_t dot_flops(void) { return 64 * 16; }
 
@@ -74,7 +76,8 @@ int64_t dot_flops(void) { return 0; }
 double dot_seconds(int64_t iterations, float *sink) { return 0; }
 #endif
 
-// Streams through memory once; the caller gives each thread a part far larger than the caches.
+// Streams through memory once; the caller gives each thread a part far larger
+// than the caches.
 double read_seconds(const float *data, int64_t count, float *sink) {
   Vector sum[8] = {0};
   const double start = now();
