@@ -2,11 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Rebuilds the generated pages under docs/ from TableGen and from the phase table.
 
-They are committed so that they can be read without a build; `--check` says which of them are out of date.
+They are committed so that they can be read without a build; `--check` says which of them are out of date. In pages that
+people write, a ```sh block followed by `<!-- output -->` and another block is run, and its output put there.
 """
 
 import argparse
+import os
 import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -54,7 +58,37 @@ def pipeline_page():
     return "\n".join(lines)
 
 
-def pages():
+def run_commands(path, build):
+    """A written page with the outputs that its commands have now. They share a folder, with the sources as $SOURCE."""
+    text = path.read_text()
+    pattern = re.compile(r"(```sh\n(.*?)```\n<!-- output -->\n```\w*\n)(.*?)(```\n)", re.S)
+    if not pattern.search(text):
+        return text
+    folder = build / "docs" / path.stem
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    folders = [build / "bin", Path(sys.executable).parent, ods.LLVM / "bin", os.environ["PATH"]]
+    path_variable = os.pathsep.join(str(one) for one in folders)
+    environment = {**os.environ, "PATH": path_variable, "SOURCE": str(ods.ROOT), "PYTHONPATH": str(ods.ROOT / "python")}
+
+    def output(match):
+        command = ["bash", "-euo", "pipefail", "-c", match[2]]
+        done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, timeout=300)
+        if done.returncode != 0:
+            raise SystemExit(f"{path.relative_to(ods.ROOT)}: exit status {done.returncode} of:\n{match[2]}")
+        lines = [line.rstrip() for line in done.stdout.rstrip().splitlines()]
+        return match[1] + "\n".join(lines) + "\n" + match[4]
+
+    return pattern.sub(output, text)
+
+
+def written_pages(build):
+    """Path -> text of the pages that people write, their commands run."""
+    paths = [ods.ROOT / "README.md", *DOCS.glob("*.md"), *(DOCS / "Rationale").glob("*.md")]
+    return {path: run_commands(path, build) for path in paths}
+
+
+def generated_pages():
     """Path -> text of every page whose source exists."""
     made = {}
     if ods.dialect_files():
@@ -68,11 +102,11 @@ def pages():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--build", type=Path, help="the build folder (not used yet)")
+    parser.add_argument("--build", type=Path, default=ods.ROOT / "build", help="the build folder")
     parser.add_argument("--check", action="store_true", help="change nothing; fail when a page is out of date")
     options = parser.parse_args()
     stale = []
-    for path, text in pages().items():
+    for path, text in (written_pages(options.build.resolve()) | generated_pages()).items():
         if path.exists() and path.read_text() == text:
             continue
         stale.append(path)

@@ -11,10 +11,9 @@ import sys
 from sources import ROOT
 
 
-def test_pages_are_current():
-    result = subprocess.run(
-        [sys.executable, ROOT / "scripts" / "gen_docs.py", "--check"], capture_output=True, text=True, timeout=300
-    )
+def test_pages_are_current(build):
+    command = [sys.executable, ROOT / "scripts" / "gen_docs.py", "--check", "--build", build]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=500)
     assert result.returncode == 0, f"run `make docs`:\n{result.stdout}{result.stderr}"
 
 
