@@ -1,0 +1,25 @@
+//===- AttnToLinalg.h - attention as plain linalg ---------------*- C++ -*-===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The decomposition of attn operations that is their meaning. The f64 evaluator
+// and every lowering are held to it.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_CONVERSION_ATTNTOLINALG_ATTNTOLINALG_H
+#define ATTN_CONVERSION_ATTNTOLINALG_ATTNTOLINALG_H
+
+#include "attn/Dialect/Attn/IR/Attn.h"
+
+namespace mlir::attn {
+/// Each builds what an operation computes, on tensors, at the builder's
+/// insertion point, and returns the values of its results. The operation itself
+/// stays. The scores of all pairs are materialised: plain, not fast.
+SmallVector<Value> decomposeAttention(OpBuilder &builder, AttentionOp op);
+SmallVector<Value> decomposeOnlineAttention(OpBuilder &builder,
+                                            OnlineAttentionOp op);
+SmallVector<Value> decomposeMerge(OpBuilder &builder, MergeOp op);
+SmallVector<Value> decomposeFinalize(OpBuilder &builder, FinalizeOp op);
+} // namespace mlir::attn
+
+#endif // ATTN_CONVERSION_ATTNTOLINALG_ATTNTOLINALG_H

@@ -1,0 +1,63 @@
+//===- ConvertAttnToLinalg.cpp - the pass convert-attn-to-linalg ----------===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Replaces attn operations on tensors by their decompositions, which are built
+// in the files beside this one.
+//
+//===----------------------------------------------------------------------===//
+
+#include "attn/Conversion/AttnToLinalg/AttnToLinalg.h"
+#include "attn/Conversion/Passes.h"
+
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/PatternMatch.h"
+#include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/DebugLog.h"
+
+#define DEBUG_TYPE "convert-attn-to-linalg"
+
+namespace mlir::attn {
+#define GEN_PASS_DEF_CONVERTATTNTOLINALGPASS
+#include "attn/Conversion/Passes.h.inc"
+} // namespace mlir::attn
+
+using namespace mlir;
+using namespace mlir::attn;
+
+namespace {
+struct ConvertAttnToLinalgPass
+    : public mlir::attn::impl::ConvertAttnToLinalgPassBase<
+          ConvertAttnToLinalgPass> {
+  void runOnOperation() override {
+    SmallVector<DestinationStyleOpInterface> ops;
+    getOperation()->walk([&](DestinationStyleOpInterface op) {
+      if (isa<AttentionOp, OnlineAttentionOp, MergeOp, FinalizeOp>(op) &&
+          op.hasPureTensorSemantics())
+        ops.push_back(op);
+    });
+    IRRewriter rewriter(&getContext());
+    for (DestinationStyleOpInterface op : ops) {
+      LDBG() << "decomposing " << *op;
+      rewriter.setInsertionPoint(op);
+      SmallVector<Value> results =
+          llvm::TypeSwitch<Operation *, SmallVector<Value>>(op.getOperation())
+              .Case([&](AttentionOp one) {
+                return decomposeAttention(rewriter, one);
+              })
+              .Case([&](OnlineAttentionOp one) {
+                return decomposeOnlineAttention(rewriter, one);
+              })
+              .Case([&](MergeOp one) { return decomposeMerge(rewriter, one); })
+              .Case([&](FinalizeOp one) {
+                return decomposeFinalize(rewriter, one);
+              });
+      rewriter.replaceOp(op, results);
+      ++numDecomposed;
+    }
+  }
+};
+} // namespace
