@@ -128,13 +128,11 @@ def exclusive(path: str | None):
 
 
 def _contending(contenders: list[Contender], plan: Plan, rounds: int) -> list[Contender]:
-    """Who still matters: after the first rounds, peers far behind the best one only cost time."""
+    """Who still matters: peers far behind the best one only cost time, sooner the further behind they are."""
     running = [one for one in contenders if not one.failed]
-    if rounds < plan.min_rounds:
-        return running
-    peers = [one.best_ms for one in running if one.name not in (OURS, LIMIT)]
-    bar = plan.hopeless * min(peers, default=float("inf"))
-    return [one for one in running if one.name in (OURS, LIMIT) or one.best_ms <= bar]
+    factor = plan.hopeless if rounds >= plan.min_rounds else plan.hopeless**4 if rounds else float("inf")
+    best = min((one.best_ms for one in running if one.name not in (OURS, LIMIT)), default=0.0)
+    return [one for one in running if one.name in (OURS, LIMIT) or rounds == 0 or one.best_ms <= factor * best]
 
 
 def compete(contenders: list[Contender], plan: Plan, between=lambda: None) -> int:

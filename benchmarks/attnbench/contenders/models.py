@@ -90,7 +90,7 @@ def _openvino_model(case: Case, settings: Settings):
     import openvino
 
     model = openvino.convert_model(_module(settings), example_input=_tensors(case))
-    model.reshape([(case.batch, case.n)] * 2)
+    model.reshape({port: [case.batch, case.n] for port in model.inputs})
     return model
 
 
