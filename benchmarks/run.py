@@ -41,7 +41,7 @@ def main() -> int:
     if not options.no_install:
         from attnbench import bootstrap
 
-        bootstrap.ensure(ROOT)
+        bootstrap.ensure(ROOT, options.build)
     from attnbench import cases, machine, session
 
     try:

