@@ -115,11 +115,11 @@ class Fake:
 
 
 def test_hopeless_peers_leave_after_the_first_rounds_but_keep_their_time():
-    field = [Fake("ours", [9, 8]), Fake("limit", [50]), Fake("fast", [10, 9]), Fake("slow", [30])]
+    field = [Fake("ours", [9, 8]), Fake("limit", [50]), Fake("fast", [10, 9]), Fake("slow", [20]), Fake("lost", [90])]
     rounds = contest.compete(field, contest.Plan(seconds=1e9, min_rounds=3, max_rounds=7))
     assert rounds == 7
-    assert [one.calls for one in field] == [7, 7, 7, 3]
-    assert field[3].best_ms == 30
+    assert [one.calls for one in field] == [7, 7, 7, 3, 1]
+    assert field[4].best_ms == 90
 
 
 def test_record_takes_ratios_of_minima_and_names_failures():
