@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 
+# Width, hidden width of the feed-forward and layers of MiniLM's encoder.
+MINILM = (384, 1536, 6)
 ITEM_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
@@ -52,7 +54,11 @@ class Case:
 
     @property
     def gflop(self) -> float:
-        """Useful work: two products over the pairs that the mask leaves."""
+        """Useful work: two products over the pairs that the mask leaves; a model has its projections besides."""
+        if self.kind in ("model", "compile"):
+            width, hidden, layers = MINILM
+            projections = 2e-9 * self.batch * self.n * (4 * width * width + 2 * width * hidden)
+            return layers * (projections + 4e-9 * self.batch * self.n * self.n * width)
         return 4e-9 * self.batch * self.heads * self.pairs * self.d
 
     @property

@@ -53,8 +53,7 @@ def record(case: Case, field: dict[str, Contender], probe: Probe | None, threads
     peers = {name: time for name, time in times.items() if name not in (OURS, LIMIT)}
     best = min(peers, key=peers.get) if peers else None
     shown = ours or limit  # without ours, the rates are the limit's
-    attention = case.kind in ("attention", "memory")
-    gflops = 1e3 * case.gflop / shown if shown and attention else None
+    gflops = 1e3 * case.gflop / shown if shown and case.kind != "compile" else None
     peak = probe and (probe.dot_gflops if case.dtype == "bfloat16" and probe.dot_gflops else probe.fma_gflops)
     me = field.get(OURS)
     return {

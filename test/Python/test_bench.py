@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Tests of the benchmark's own logic: cases, IR text, the f64 check, turns, records and tables.
 
-No peer and no compiler is needed; contenders here are small fakes.
+No peer is needed; contenders here are small fakes.
 """
 
 import math
+import os
 import pathlib
+import subprocess
 import sys
 import types
 
@@ -98,6 +100,14 @@ def test_ir_names_mask_groups_and_types():
     assert "tensor<1x8x4096x64xbf16>" in ir.text(cases.select("bf16")[0])
 
 
+@pytest.mark.parametrize("case", [case for case in cases.all_cases() if case.kind == "attention"],
+                         ids=lambda case: case.id)
+def test_ir_verifies(case, build):
+    done = subprocess.run([str(build / "bin" / "attn-opt"), "-o", os.devnull], input=ir.text(case), text=True,
+                          capture_output=True)
+    assert done.returncode == 0, done.stderr
+
+
 class Fake:
     """A contender that answers at once with given times."""
 
@@ -142,11 +152,11 @@ def test_merge_replaces_only_what_was_measured_again():
         {"id": "a", "ms": 1}, {"id": "b", "ms": 3}, {"id": "c", "ms": 4}]
 
 
-@pytest.mark.skipif(not pathlib.Path("/proc/self/clear_refs").exists(), reason="no /proc/self/clear_refs")
+@pytest.mark.skipif(not pathlib.Path("/proc/self/clear_refs").exists(), reason="hardware: no /proc/self/clear_refs")
 def test_peak_memory_sees_what_was_freed_again():
     with memory.peak() as peak:
         block = np.ones(8 << 20, np.float64)
         del block
     if peak.megabytes is None:
-        pytest.skip("the system does not reset the high-water mark")
+        pytest.skip("hardware: the system does not reset the high-water mark")
     assert 60 < peak.megabytes < 80
