@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Comparison with the exact evaluation in f64. A NaN hides from a largest
+// difference, so elements that are no numbers are counted on their own.
+
+#include "Reference.h"
+
+#include <cmath>
+
+namespace attn::run {
+
+llvm::Expected<std::vector<std::vector<double>>>
+evaluateExactly(llvm::StringRef path, llvm::StringRef entry,
+                llvm::ArrayRef<Array> inputs) {
+  return makeError("--compare=exact is not available in this build");
+}
+
+Difference compare(const DLTensor &got, llvm::ArrayRef<double> expected) {
+  Difference difference;
+  double largest = 0;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    double value = readElement(got.dtype, got.data, int64_t(i));
+    if (value == expected[i] || (std::isnan(value) && std::isnan(expected[i])))
+      value = expected[i];
+    else if (!std::isfinite(value) || !std::isfinite(expected[i])) {
+      ++difference.mismatches;
+      continue;
+    }
+    if (!std::isfinite(expected[i]))
+      continue;
+    largest = std::max(largest, std::fabs(expected[i]));
+    difference.maxAbsolute =
+        std::max(difference.maxAbsolute, std::fabs(value - expected[i]));
+  }
+  difference.relative =
+      largest > 0 ? difference.maxAbsolute / largest : difference.maxAbsolute;
+  return difference;
+}
+
+} // namespace attn::run

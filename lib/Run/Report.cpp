@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What attn-run prints. The sum tells people whether results are sane; the hash
+// tells scripts whether they are the same.
+
+#include "Report.h"
+
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/xxhash.h"
+
+#include <cmath>
+
+namespace attn::run {
+
+ResultReport summarize(const AttnTensorInfo &info, const DLTensor &tensor) {
+  ResultReport result;
+  llvm::ArrayRef<int64_t> shape(tensor.shape, size_t(tensor.ndim));
+  result.name = info.name;
+  result.type = describe(info.dtype_name, shape);
+  int64_t count = 1;
+  for (int64_t extent : shape)
+    count *= extent;
+  for (int64_t i = 0; i < count; ++i)
+    result.sum += readElement(tensor.dtype, tensor.data, i);
+  result.hash = llvm::xxh3_64bits(
+      llvm::ArrayRef(static_cast<const uint8_t *>(tensor.data),
+                     size_t(count) * tensor.dtype.bits / 8));
+  return result;
+}
+
+void printText(llvm::raw_ostream &os, const Report &report) {
+  const Measurement &m = report.measurement;
+  os << "entry   " << report.entry << "\n";
+  os << "threads " << report.threads << "\n";
+  os << llvm::format("time    %.3f ms minimum, %.3f ms median of %u\n",
+                     m.minimum, m.median, report.repeat);
+  if (m.peakMegabytes)
+    os << llvm::format("memory  %.1f MB beyond inputs and outputs\n",
+                       *m.peakMegabytes);
+  for (const ResultReport &result : report.results) {
+    os << "result  " << result.name << " " << result.type
+       << llvm::format(" sum %.9g hash %016llx\n", result.sum,
+                       (unsigned long long)result.hash);
+    if (result.difference)
+      os << llvm::format("error   %.3e absolute, %.3e relative, %lld "
+                         "elements not finite in one of the two\n",
+                         result.difference->maxAbsolute,
+                         result.difference->relative,
+                         (long long)result.difference->mismatches);
+  }
+}
+
+/// JSON knows no NaN and no infinity.
+static llvm::json::Value number(double value) {
+  return std::isfinite(value) ? llvm::json::Value(value) : nullptr;
+}
+
+void printJson(llvm::raw_ostream &os, const Report &report) {
+  llvm::json::Array results;
+  for (const ResultReport &result : report.results) {
+    llvm::json::Object object{{"name", result.name},
+                              {"type", result.type},
+                              {"sum", number(result.sum)},
+                              {"hash", llvm::utohexstr(result.hash, true, 16)}};
+    if (result.difference)
+      object["error"] = llvm::json::Object{
+          {"absolute", number(result.difference->maxAbsolute)},
+          {"relative", number(result.difference->relative)},
+          {"mismatches", result.difference->mismatches}};
+    results.push_back(std::move(object));
+  }
+  const Measurement &m = report.measurement;
+  llvm::json::Object root{{"entry", report.entry},
+                          {"threads", report.threads},
+                          {"repeat", int64_t(report.repeat)},
+                          {"ms_min", m.minimum},
+                          {"ms_median", m.median},
+                          {"peak_mb", m.peakMegabytes
+                                          ? llvm::json::Value(*m.peakMegabytes)
+                                          : llvm::json::Value(nullptr)},
+                          {"results", std::move(results)}};
+  os << llvm::formatv("{0:2}", llvm::json::Value(std::move(root))) << "\n";
+}
+
+} // namespace attn::run

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What attn-run prints, for people or as JSON.
+
+#ifndef ATTN_LIB_RUN_REPORT_H
+#define ATTN_LIB_RUN_REPORT_H
+
+#include "Measure.h"
+#include "Reference.h"
+
+namespace attn::run {
+
+struct ResultReport {
+  std::string name, type; // "float32[3, 5]"
+  double sum = 0;
+  uint64_t hash = 0; // of the bytes
+  std::optional<Difference> difference;
+};
+
+struct Report {
+  std::string entry;
+  int32_t threads = 0;
+  unsigned repeat = 0;
+  Measurement measurement;
+  std::vector<ResultReport> results;
+};
+
+ResultReport summarize(const AttnTensorInfo &info, const DLTensor &tensor);
+
+void printText(llvm::raw_ostream &os, const Report &report);
+void printJson(llvm::raw_ostream &os, const Report &report);
+
+} // namespace attn::run
+
+#endif // ATTN_LIB_RUN_REPORT_H

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Running one entry of a compiled library: compile if needed, load, make the
+// inputs, measure, compare, report, and at the very end write files.
+
+#include "attn/Run/Run.h"
+
+#include "Compile.h"
+#include "Inputs.h"
+#include "Npy.h"
+#include "Report.h"
+
+#include "llvm/Support/raw_ostream.h"
+
+#include <cstring>
+
+namespace attn::run {
+
+/// Everything that lives as long as the run.
+struct Session {
+  std::unique_ptr<llvm::FileRemover> remover;
+  Library library;
+  std::vector<Array> inputs;
+  std::vector<DLTensor> inputTensors;
+  std::vector<ManagedTensor> outputs;
+  std::vector<const DLTensor *> inputPointers, outputPointers;
+};
+
+static int64_t byteCount(const DLTensor &tensor) {
+  int64_t bytes = tensor.dtype.bits / 8;
+  for (int dim = 0; dim < tensor.ndim; ++dim)
+    bytes *= tensor.shape[dim];
+  return bytes;
+}
+
+static llvm::Error prepare(const Options &options, Session &session) {
+  std::string path = options.path;
+  if (isIR(path)) {
+    llvm::Expected<std::string> compiled = compileIR(options, session.remover);
+    if (!compiled)
+      return compiled.takeError();
+    path = *compiled;
+  } else if (options.comparison == Comparison::Exact) {
+    return makeError("--compare=exact: expected IR, since a library does not "
+                     "say what it computes, got '" +
+                     options.path + "'");
+  }
+  llvm::Expected<Library> library = Library::open(path, options.entry);
+  if (!library)
+    return library.takeError();
+  session.library = std::move(*library);
+  if (options.outputs.size() > session.library.results().size())
+    return makeError("expected at most " +
+                     llvm::Twine(session.library.results().size()) +
+                     " outputs of '" + session.library.entryName() + "', got " +
+                     llvm::Twine(options.outputs.size()));
+  llvm::Expected<std::vector<Array>> inputs =
+      makeInputs(session.library, options);
+  if (!inputs)
+    return inputs.takeError();
+  session.inputs = std::move(*inputs);
+  return llvm::Error::success();
+}
+
+static llvm::Error allocateOutputs(Session &session) {
+  for (Array &array : session.inputs)
+    session.inputTensors.push_back(array.tensor());
+  for (const DLTensor &tensor : session.inputTensors)
+    session.inputPointers.push_back(&tensor);
+  auto outputs = session.library.allocate(session.inputPointers);
+  if (!outputs)
+    return outputs.takeError();
+  session.outputs = std::move(*outputs);
+  for (const ManagedTensor &output : session.outputs) {
+    // NaN in every float type: what the code forgets to write is seen. It also
+    // makes the memory resident, so that it does not count as the run's.
+    std::memset(output->dl_tensor.data, 0xff,
+                size_t(byteCount(output->dl_tensor)));
+    session.outputPointers.push_back(&output->dl_tensor);
+  }
+  return llvm::Error::success();
+}
+
+static llvm::Error compareResults(const Options &options, Session &session,
+                                  Report &report) {
+  auto expected = evaluateExactly(options.path, session.library.entryName(),
+                                  session.inputs);
+  if (!expected)
+    return expected.takeError();
+  if (expected->size() != session.outputs.size())
+    return makeError(
+        "--compare=exact: expected " + llvm::Twine(session.outputs.size()) +
+        " results of the reference, got " + llvm::Twine(expected->size()));
+  for (size_t i = 0; i < session.outputs.size(); ++i) {
+    const DLTensor &got = session.outputs[i]->dl_tensor;
+    int64_t count = byteCount(got) / (got.dtype.bits / 8);
+    if (int64_t((*expected)[i].size()) != count)
+      return makeError("--compare=exact: expected " + llvm::Twine(count) +
+                       " elements in result " + llvm::Twine(i) + ", got " +
+                       llvm::Twine((*expected)[i].size()));
+    report.results[i].difference = compare(got, (*expected)[i]);
+  }
+  return llvm::Error::success();
+}
+
+static llvm::Error checkTolerance(const Options &options,
+                                  const Report &report) {
+  if (!options.tolerance)
+    return llvm::Error::success();
+  for (const ResultReport &result : report.results)
+    if (result.difference && (result.difference->mismatches != 0 ||
+                              result.difference->relative > *options.tolerance))
+      return llvm::createStringError(
+          "result '%s': expected a relative error of at most %g, got %g and "
+          "%lld elements not finite in one of the two",
+          result.name.c_str(), *options.tolerance, result.difference->relative,
+          (long long)result.difference->mismatches);
+  return llvm::Error::success();
+}
+
+/// Writes through a temporary file, so that a failure leaves nothing behind.
+static llvm::Error writeOutputs(const Options &options, Session &session) {
+  for (size_t i = 0; i < options.outputs.size(); ++i) {
+    const DLTensor &tensor = session.outputs[i]->dl_tensor;
+    auto write = [&](llvm::raw_ostream &os) {
+      writeNpy(os, tensor);
+      return llvm::Error::success();
+    };
+    if (llvm::Error error = llvm::writeToOutput(options.outputs[i], write))
+      return makeError("cannot write '" + options.outputs[i] +
+                       "': " + llvm::toString(std::move(error)));
+  }
+  return llvm::Error::success();
+}
+
+llvm::Error run(const Options &options) {
+  if (options.repeat == 0)
+    return makeError("expected --repeat to be positive, got 0");
+  Session session;
+  if (llvm::Error error =
+          toError(attn_runtime_set_num_threads(options.threads)))
+    return error;
+  if (llvm::Error error = prepare(options, session))
+    return error;
+  if (llvm::Error error = allocateOutputs(session))
+    return error;
+  Report report;
+  report.entry = session.library.entryName();
+  report.threads = attn_runtime_num_threads();
+  report.repeat = options.repeat;
+  auto measured = measure(options.warmup, options.repeat, [&] {
+    return session.library.call(session.inputPointers, session.outputPointers);
+  });
+  if (!measured)
+    return measured.takeError();
+  report.measurement = *measured;
+  for (size_t i = 0; i < session.outputs.size(); ++i)
+    report.results.push_back(
+        summarize(session.library.results()[i], session.outputs[i]->dl_tensor));
+  if (options.comparison == Comparison::Exact)
+    if (llvm::Error error = compareResults(options, session, report))
+      return error;
+  (options.json ? printJson : printText)(llvm::outs(), report);
+  if (llvm::Error error = checkTolerance(options, report))
+    return error;
+  return writeOutputs(options, session);
+}
+
+} // namespace attn::run

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// attn-run: runs one entry of a compiled library, or of IR that it compiles
+// first, and reports time, memory, checksums and the error.
+
+#include "attn/Run/Run.h"
+#include "attn/Runtime/Attn.h"
+
+#include "llvm/Config/llvm-config.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/WithColor.h"
+
+using namespace llvm;
+using attn::run::Comparison;
+using attn::run::Options;
+
+/// The options of the command line, each writing into `options`.
+struct CommandLine {
+  Options options;
+  cl::OptionCategory category{"Options of attn-run"};
+  using Text = cl::opt<std::string, true>;
+  using Texts = cl::list<std::string, std::vector<std::string>>;
+
+  Text path{cl::Positional, cl::Required, cl::desc("<library or IR>"),
+            cl::location(options.path), cl::cat(category)};
+  Text entry{"entry", cl::desc("The entry to run"), cl::value_desc("name"),
+             cl::location(options.entry), cl::cat(category)};
+  Texts inputs{"input", cl::desc("A file of the next argument"),
+               cl::value_desc("FILE.npy|FILE.safetensors:NAME"),
+               cl::location(options.inputs), cl::cat(category)};
+  Texts outputs{"output", cl::desc("Where the next result goes"),
+                cl::value_desc("FILE.npy"), cl::location(options.outputs),
+                cl::cat(category)};
+  cl::opt<uint64_t> seed{"random-inputs", cl::value_desc("seed"),
+                         cl::desc("Make up the arguments without a file"),
+                         cl::cat(category)};
+  cl::opt<unsigned> integerLimit{"integer-limit", cl::init(2),
+                                 cl::desc("Random integers are below this"),
+                                 cl::cat(category)};
+  Texts dims{"dim", cl::value_desc("symbol=extent"),
+             cl::desc("A dynamic extent of random arguments; a dimension "
+                      "without a symbol is called ARGUMENT.DIMENSION"),
+             cl::location(options.dims), cl::cat(category)};
+  cl::opt<unsigned, true> repeat{"repeat", cl::desc("Timed calls"),
+                                 cl::location(options.repeat), cl::init(1),
+                                 cl::cat(category)};
+  cl::opt<unsigned, true> warmup{"warmup", cl::desc("Calls before those"),
+                                 cl::location(options.warmup), cl::init(0),
+                                 cl::cat(category)};
+  cl::opt<int, true> threads{"threads", cl::location(options.threads),
+                             cl::desc("Threads; 0: the runtime's default"),
+                             cl::init(0), cl::cat(category)};
+  cl::opt<Comparison, true> compare{
+      "compare", cl::desc("Compare the results with"),
+      cl::values(clEnumValN(Comparison::Exact, "exact", "the f64 reference")),
+      cl::location(options.comparison), cl::cat(category)};
+  cl::opt<double> tolerance{"tolerance", cl::cat(category),
+                            cl::desc("Fail above this relative error")};
+  cl::opt<bool, true> json{"json", cl::desc("Report as JSON"),
+                           cl::location(options.json), cl::cat(category)};
+  Texts compilerArgs{"compile-arg", cl::value_desc("flag"),
+                     cl::desc("Handed to attn-compile, for IR"),
+                     cl::location(options.compilerArgs), cl::cat(category)};
+};
+
+int main(int argc, char **argv) {
+  InitLLVM init(argc, argv);
+  // libLLVM brings options of its own, --threads among them.
+  cl::ResetCommandLineParser();
+  cl::SetVersionPrinter([](raw_ostream &os) {
+    os << "attn-run " << attn_runtime_version() << ", LLVM "
+       << LLVM_VERSION_STRING << "\n";
+  });
+  CommandLine line;
+  cl::ParseCommandLineOptions(
+      argc, argv, "runs an entry of a compiled attention library\n");
+  Options &options = line.options;
+  if (line.seed.getNumOccurrences())
+    options.seed = line.seed;
+  if (line.tolerance.getNumOccurrences())
+    options.tolerance = line.tolerance;
+  options.integerLimit = line.integerLimit;
+  SmallString<128> compiler(
+      sys::fs::getMainExecutable(argv[0], reinterpret_cast<void *>(&main)));
+  sys::path::remove_filename(compiler);
+  sys::path::append(compiler, "attn-compile");
+  options.compiler = compiler.str();
+  if (Error error = attn::run::run(options)) {
+    WithColor::error(errs(), "attn-run") << toString(std::move(error)) << "\n";
+    return 1;
+  }
+  return 0;
+}
