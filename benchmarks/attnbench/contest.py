@@ -22,6 +22,7 @@ import time
 
 from .cases import Case
 from .contenders import LIMIT, OURS, Settings
+from .interference import Watch
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 _LIBC = ctypes.CDLL(None)
@@ -34,7 +35,8 @@ class Plan:
 
     seconds: float = 8.0  # of turns, per case
     turn_ms: float = 40.0
-    min_rounds: int = 3
+    min_rounds: int = 3  # undisturbed ones, for whoever still matters
+    patience: float = 3.0  # at most this many times `seconds` while turns are disturbed
     max_rounds: int = 60
     hopeless: float = 1.3  # peers slower than this many times the best one get no further rounds
     prepare_timeout: float = 900.0
@@ -49,7 +51,7 @@ class Contender:
         self.failed: str | None = None
         self.ready: dict = {}
         self.best_ms = float("inf")
-        self.calls = 0
+        self.calls = self.clean_turns = 0
         self.log = log
         threads = str(settings.threads)
         environment = {
@@ -101,6 +103,7 @@ class Contender:
     def turn(self, plan: Plan) -> None:
         """Wakes the process for one turn."""
         self.process.send_signal(signal.SIGCONT)
+        watch = Watch(self.process.pid)
         known = min(self.best_ms, self.ready["first_ms"])
         self._send({"budget_ms": plan.turn_ms, "warm": known > 3 * plan.turn_ms})
         answer = self._receive(plan.turn_timeout)
@@ -108,6 +111,7 @@ class Contender:
             self.best_ms = min(self.best_ms, answer["ms"])
             self.calls += answer["calls"]
             self.stop()
+            self.clean_turns += not watch.disturbed()
 
     def close(self) -> None:
         self.process.kill()
@@ -146,7 +150,9 @@ def compete(contenders: list[Contender], plan: Plan, between=lambda: None) -> in
     while rounds < plan.max_rounds:
         turns = _contending(contenders, plan, rounds)
         expected = 1e-3 * sum(max(one.best_ms, plan.turn_ms) for one in turns)
-        if rounds >= plan.min_rounds and time.perf_counter() - start + expected / 2 > plan.seconds:
+        settled = rounds >= plan.min_rounds and all(one.clean_turns >= plan.min_rounds for one in turns)
+        limit = plan.seconds if settled else plan.seconds * plan.patience
+        if rounds >= plan.min_rounds and time.perf_counter() - start + expected / 2 > limit:
             break
         for contender in turns:
             between()

@@ -70,6 +70,7 @@ def record(case: Case, field: dict[str, Contender], probe: Probe | None, threads
         "gbs": _rounded(1e-6 * case.key_value_bytes / shown) if shown and case.n == 1 else None,
         "errors": {name: one.ready["error"] for name, one in field.items() if one.ready.get("error") is not None},
         "failures": {name: one.failed for name, one in field.items() if one.failed}, "rounds": rounds,
+        "clean_turns": {name: field[name].clean_turns for name in times},
     }
 
 

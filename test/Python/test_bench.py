@@ -9,6 +9,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
 import types
 
 import pytest
@@ -18,7 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import report  # noqa: E402
-from attnbench import cases, contest, ir, memory, session, tensors  # noqa: E402
+from attnbench import cases, contest, interference, ir, memory, session, tensors  # noqa: E402
 
 
 def small(**options):
@@ -112,16 +113,17 @@ class Fake:
     """A contender that answers at once with given times."""
 
     def __init__(self, name, times, ready=None):
-        self.name, self.failed, self.best_ms, self.calls = name, None, math.inf, 0
+        self.name, self.failed, self.best_ms, self.calls, self.clean_turns = name, None, math.inf, 0, 0
         self.times, self.ready = list(times), ready or {"error": 1e-7}
 
     def turn(self, plan):
         self.calls += 1
-        time = self.times[min(self.calls, len(self.times)) - 1]
-        if time is None:
+        self.clean_turns += 1
+        took = self.times[min(self.calls, len(self.times)) - 1]
+        if took is None:
             self.failed = "died"
         else:
-            self.best_ms = min(self.best_ms, time)
+            self.best_ms = min(self.best_ms, took)
 
 
 def test_hopeless_peers_leave_after_the_first_rounds_but_keep_their_time():
@@ -150,6 +152,17 @@ def test_merge_replaces_only_what_was_measured_again():
     old = [{"id": "a", "ms": 1}, {"id": "b", "ms": 2}]
     assert session.merge(old, [{"id": "b", "ms": 3}, {"id": "c", "ms": 4}]) == [
         {"id": "a", "ms": 1}, {"id": "b", "ms": 3}, {"id": "c", "ms": 4}]
+
+
+def test_other_processes_are_noticed():
+    spin = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        watch = interference.Watch(os.getpid())
+        time.sleep(0.5)
+        assert watch.disturbed()
+    finally:
+        spin.kill()
+        spin.wait()
 
 
 @pytest.mark.skipif(not pathlib.Path("/proc/self/clear_refs").exists(), reason="hardware: no /proc/self/clear_refs")
