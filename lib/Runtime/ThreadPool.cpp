@@ -178,15 +178,18 @@ void ThreadPool::work() {
 
 void *ThreadPool::workerMain(void *self) {
   auto &pool = *static_cast<ThreadPool *>(self);
-  while (!pool.stopping.load(std::memory_order_acquire)) {
+  for (;;) {
+    // First the epoch, then the flag: whoever sets the flag moves the epoch
+    // after it, so a worker that misses the flag does not sleep on that epoch.
     uint32_t seen = pool.epoch.load(std::memory_order_acquire);
+    if (pool.stopping.load(std::memory_order_acquire))
+      return nullptr;
     if (pool.tryJoin()) {
       pool.work();
       pool.leave();
     }
     pool.waitForNextRegion(seen);
   }
-  return nullptr;
 }
 
 void ThreadPool::waitForNextRegion(uint32_t seen) {

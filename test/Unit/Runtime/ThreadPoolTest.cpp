@@ -57,6 +57,13 @@ TEST_F(ThreadPoolTest, survivesManySmallRegions) {
   EXPECT_EQ(total, 60000);
 }
 
+TEST_F(ThreadPoolTest, survivesManyChangesOfItsSize) {
+  for (int i = 0; i < 500; ++i) {
+    attn_runtime_set_num_threads(2 + i % 3);
+    ASSERT_TRUE(visitsEachIndexOnce(4));
+  }
+}
+
 TEST_F(ThreadPoolTest, wakesSleepingWorkers) {
   attn_runtime_set_num_threads(2);
   for (int i = 0; i < 20; ++i) {
