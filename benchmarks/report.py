@@ -12,7 +12,9 @@ import json
 import pathlib
 import sys
 
-COLUMNS = ("case", "n", "d", "ms", "GFLOP/s", "of peak", "best peer", "speed-up", "limit ms", "limit / ours", "MiB")
+from attnbench import bars
+
+COLUMNS = ("case", "n", "d", "ms", "GFLOP/s", "of peak", "best peer", "speed-up", "limit ms", "limit / ours", "MiB", "bars")
 
 
 def _number(value, digits: int = 3) -> str:
@@ -39,8 +41,14 @@ def row(record: dict) -> list[str]:
         f"{best} {_number(record['peers'][best])}" if best else "–",
         f"{_number(record['speedup'])}×" if record["speedup"] else "–",
         _number(record["limit_ms"]), _number(record.get("limit_ratio")),
-        _number(record["peak_rss_mb"]),
+        _number(record["peak_rss_mb"]), _bars(record),
     ]
+
+
+def _bars(record: dict) -> str:
+    """How many of the case's bars are reached."""
+    judged = bars.verdicts(record)
+    return f"{sum(met for *_, met in judged)}/{len(judged)}" if judged else "–"
 
 
 def text_table(records: list[dict]) -> str:
@@ -54,6 +62,13 @@ def markdown_table(records: list[dict]) -> str:
     """The table of the README."""
     lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "-|" * len(COLUMNS)]
     return "\n".join(lines + ["| " + " | ".join(row(record)) + " |" for record in records])
+
+
+def notes(records: list[dict]) -> list[str]:
+    """Bars not reached, and contenders that did not take part."""
+    linear = [f"window, d {size}: time per key grows {growth:.3g}× from the shortest to the longest length"
+              for size, growth in sorted(bars.linearity(records).items())]
+    return [*bars.missed(records), *linear, *failures(records)]
 
 
 def failures(records: list[dict]) -> list[str]:
@@ -115,7 +130,7 @@ def main() -> int:
     content = json.loads(options.records.read_text())
     records = content["records"] if isinstance(content, dict) else content
     print(markdown_table(records) if options.markdown else text_table(records))
-    for line in failures(records):
+    for line in notes(records):
         print(line, file=sys.stderr)
     if options.plots:
         for path in plot(records, options.plots):

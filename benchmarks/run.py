@@ -65,7 +65,7 @@ def main() -> int:
     import report
 
     print(report.text_table(records))
-    for line in report.failures(records):
+    for line in report.notes(records):
         print(line)
     report.plot(records, options.out.parent)
     print(f"wrote {options.out}")

@@ -105,7 +105,7 @@ class Contender:
         self.process.send_signal(signal.SIGCONT)
         watch = Watch(self.process.pid)
         known = min(self.best_ms, self.ready["first_ms"])
-        self._send({"budget_ms": plan.turn_ms, "warm": known > 3 * plan.turn_ms})
+        self._send({"budget_ms": plan.turn_ms, "warm": known > 6 * plan.turn_ms})
         answer = self._receive(plan.turn_timeout)
         if answer is not None:
             self.best_ms = min(self.best_ms, answer["ms"])
@@ -150,9 +150,10 @@ def compete(contenders: list[Contender], plan: Plan, between=lambda: None) -> in
     while rounds < plan.max_rounds:
         turns = _contending(contenders, plan, rounds)
         expected = 1e-3 * sum(max(one.best_ms, plan.turn_ms) for one in turns)
-        settled = rounds >= plan.min_rounds and all(one.clean_turns >= plan.min_rounds for one in turns)
+        needed = plan.min_rounds if plan.min_rounds * expected < plan.patience * plan.seconds else 2
+        settled = all(one.clean_turns >= needed for one in turns)
         limit = plan.seconds if settled else plan.seconds * plan.patience
-        if rounds >= plan.min_rounds and time.perf_counter() - start + expected / 2 > limit:
+        if rounds >= needed and time.perf_counter() - start + expected / 2 > limit:
             break
         for contender in turns:
             between()

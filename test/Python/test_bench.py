@@ -19,7 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import report  # noqa: E402
-from attnbench import cases, contest, interference, ir, memory, session, tensors  # noqa: E402
+from attnbench import bars, cases, contest, interference, ir, memory, session, tensors  # noqa: E402
 
 
 def small(**options):
@@ -146,6 +146,14 @@ def test_record_takes_ratios_of_minima_and_names_failures():
     assert got["peak_fraction"] == pytest.approx(got["gflops"] / 100, rel=1e-3)
     assert report.failures([got]) == ["short-n128-d64: flex did not run: died"]
     assert "sdpa 3" in report.text_table([got]) and "1.5×" in report.markdown_table([got])
+
+
+def test_bars_judge_what_was_measured():
+    record = {"case": "window", "id": "w", "n": 4096, "d": 64, "ms": 4.0, "peers": {"flex": 10.0}, "limit_ratio": None}
+    assert bars.missed([record]) == ["w: expected ≥ 3 × flex, got 2.5"]
+    assert bars.missed([{**record, "limit_ratio": 0.91, "peers": {}}]) == []
+    assert bars.missed([{"case": "memory", "id": "m", "peak_rss_mb": 65}]) == ["m: expected peak_rss_mb ≤ 64, got 65"]
+    assert bars.linearity([record, {**record, "n": 16384, "ms": 20.0}]) == {64: 1.25}
 
 
 def test_merge_replaces_only_what_was_measured_again():

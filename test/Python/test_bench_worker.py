@@ -126,7 +126,7 @@ def test_report_of_a_file(tmp_path):
     (tmp_path / "bench.json").write_text(json.dumps([record]))
     command = [sys.executable, str(ROOT / "benchmarks" / "report.py"), str(tmp_path / "bench.json"), "--markdown"]
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert lines[2] == "| decode | 16384 | 128 | 7.25 | 18.5 GB/s | 40% | sdpa 41.4 | 5.71× | 7.07 | 0.975 | 0.5 |"
+    assert lines[2] == "| decode | 16384 | 128 | 7.25 | 18.5 GB/s | 40% | sdpa 41.4 | 5.71× | 7.07 | 0.975 | 0.5 | 1/1 |"
 
 
 def test_case_survives_the_pipe():

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""What each case is expected to reach, so that a regression is a line of text and not a reader's job.
+
+A bar is a ratio within one run, a size or a time; one whose denominator was not measured is left out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Bar:
+    """Speed at least `least` times that of `over` ("limit", "best" or a peer), or a field at most `most`."""
+
+    over: str
+    least: float = 0.0
+    most: float | None = None
+
+    def value(self, record: dict) -> float | None:
+        if self.most is not None:
+            return record.get(self.over)
+        if self.over == "limit":
+            return record.get("limit_ratio")
+        if self.over == "best":
+            return record.get("speedup")
+        peer, ours = record["peers"].get(self.over), record["ms"]
+        return peer / ours if peer and ours else None
+
+    def met(self, value: float) -> bool:
+        return value <= self.most if self.most is not None else value >= self.least
+
+    def __str__(self) -> str:
+        if self.most is not None:
+            return f"{self.over} ≤ {self.most:g}"
+        return f"≥ {self.least:g} × {self.over}"
+
+
+BARS = {
+    "softmax": (Bar("limit", 0.95), Bar("best", 1.2)),
+    "causal": (Bar("limit", 0.95), Bar("best", 2.3)),
+    "window": (Bar("limit", 0.9), Bar("flex", 3.0)),
+    "bf16": (Bar("limit", 0.9), Bar("sdpa", 4.0)),
+    "decode": (Bar("limit", 0.9),),
+    "short": (Bar("limit", 0.9), Bar("best", 1.0)),
+    "memory": (Bar("peak_rss_mb", most=64),),
+    "minilm": (Bar("best", 1.0),),
+    "compile": (Bar("ms", most=10_000),),
+}
+
+
+def verdicts(record: dict) -> list[tuple[Bar, float, bool]]:
+    """The bars of a record that could be judged: bar, value reached, whether that is enough."""
+    judged = ((bar, bar.value(record)) for bar in BARS.get(record["case"], ()))
+    return [(bar, value, bar.met(value)) for bar, value in judged if value is not None]
+
+
+def missed(records: list[dict]) -> list[str]:
+    """One line a bar that was not reached."""
+    return [f"{record.get('id', record['case'])}: expected {bar}, got {value:.3g}"
+            for record in records for bar, value, met in verdicts(record) if not met]
+
+
+def linearity(records: list[dict], case: str = "window") -> dict[int, float]:
+    """By head size, growth of time per key from the shortest to the longest length: 1 is linear in n."""
+    growth = {}
+    for size in {record["d"] for record in records if record["case"] == case}:
+        times = sorted((record["n"], record["ms"]) for record in records
+                       if record["case"] == case and record["d"] == size and record["ms"])
+        if len(times) > 1:
+            (short, first), (long, last) = times[0], times[-1]
+            growth[size] = (last / long) / (first / short)
+    return growth
