@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Masks as the tests see them: the attribute's text, and the boolean matrix that it stands for, made by numpy alone."""
+
+import dataclasses
+
+import numpy as np
+
+
+def _diagonal(n, m, alignment):
+    """Column minus row, counted from the diagonal."""
+    offset = m - n if alignment == "bottom_right" else 0
+    return np.arange(m)[None, :] - (np.arange(n)[:, None] + offset)
+
+
+@dataclasses.dataclass(frozen=True)
+class Causal:
+    alignment: str = "bottom_right"
+
+    def __str__(self):
+        return f"#attn.causal<{self.alignment}>"
+
+    def allowed(self, n, m):
+        return _diagonal(n, m, self.alignment) <= 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Window:
+    before: int
+    after: int = 0
+    dilation: int = 1
+    alignment: str = "bottom_right"
+
+    def __str__(self):
+        dilation = f" dilation = {self.dilation}," if self.dilation != 1 else ""
+        return f"#attn.window<before = {self.before}, after = {self.after},{dilation} {self.alignment}>"
+
+    def allowed(self, n, m):
+        distance = _diagonal(n, m, self.alignment)
+        steps = distance // self.dilation
+        return (distance % self.dilation == 0) & (-self.before <= steps) & (steps <= self.after)
+
+
+@dataclasses.dataclass(frozen=True)
+class AllOf:
+    masks: tuple
+
+    def __str__(self):
+        return f"#attn.all_of<[{', '.join(map(str, self.masks))}]>"
+
+    def allowed(self, n, m):
+        return np.logical_and.reduce([mask.allowed(n, m) for mask in self.masks])
+
+
+@dataclasses.dataclass(frozen=True)
+class AnyOf:
+    masks: tuple
+
+    def __str__(self):
+        return f"#attn.any_of<[{', '.join(map(str, self.masks))}]>"
+
+    def allowed(self, n, m):
+        return np.logical_or.reduce([mask.allowed(n, m) for mask in self.masks])
+
+
+def name(mask):
+    """A short word for test identifiers."""
+    if mask is None:
+        return "full"
+    if isinstance(mask, Causal):
+        return f"causal-{mask.alignment}"
+    if isinstance(mask, Window):
+        return f"window{mask.before}-{mask.after}x{mask.dilation}-{mask.alignment}"
+    kind = "all" if isinstance(mask, AllOf) else "any"
+    return f"{kind}({'+'.join(map(name, mask.masks))})"
