@@ -9,12 +9,6 @@
 
 namespace attn::run {
 
-llvm::Expected<std::vector<std::vector<double>>>
-evaluateExactly(llvm::StringRef path, llvm::StringRef entry,
-                llvm::ArrayRef<Array> inputs) {
-  return makeError("--compare=exact is not available in this build");
-}
-
 Difference compare(const DLTensor &got, llvm::ArrayRef<double> expected) {
   Difference difference;
   double largest = 0;
