@@ -123,7 +123,7 @@ LogicalResult OnlineAttentionOp::verify() {
     return verifyTileMap(getOperation(), name, mapAt(maps, index), operand,
                          kNumDims, required, allowed, "C2");
   };
-  if (failed(check("query", 0, getQuery(), {kGroup, kQuery, kHeadSize}, {})) ||
+  if (failed(check("query", 0, getQuery(), {kQuery, kHeadSize}, {kGroup})) ||
       failed(check("key", 1, getKey(), {kKey, kHeadSize}, {})) ||
       failed(check("value", 2, getValue(), {kKey, kValueSize}, {})))
     return failure();
@@ -227,10 +227,10 @@ LogicalResult FinalizeOp::verify() {
     return emitOpError() << "expected one map per destination (C2), got "
                          << maps.size();
   if (failed(verifyTileMap(getOperation(), "output", mapAt(maps, 0),
-                           getOutput(), 3, {0, 1, 2}, {}, "C2")))
+                           getOutput(), 3, {1, 2}, {0}, "C2")))
     return failure();
   if (getLse() && failed(verifyTileMap(getOperation(), "lse", mapAt(maps, 1),
-                                       getLse(), 3, {0, 1}, {}, "C2")))
+                                       getLse(), 3, {1}, {0}, "C2")))
     return failure();
   return verifyResults(*this, "C3");
 }

@@ -15,7 +15,9 @@ def Attn_OnlinePackedOp : Attn_StateOp<"online_packed", [AttrSizedOperandSegment
   let description = [{
     `attn.online_attention` after its operands were packed for a CPU: query as rows [G, T, D] multiplied by
     `scale * log2(e)` (by `scale` alone if there is a softcap, a score mod or a bias), key as panels [P, D, NR],
-    value as rows [K, E'] or in place. `rows` and `keys` are the rows and keys that are there.
+    value as rows [K, E'] or in place. `rows` and `keys` are the rows and keys that are there. Operands of bf16 hold
+    pairs, as attn.pack makes them: query [G, T, D] unscaled, key [P, D / 2, NR, 2], value [K / 2, E', 2]; then `scale`
+    multiplies the scores.
     Rows of the query beyond `rows` are zero; so are keys of the last panel beyond `keys`.
 
     ```mlir
@@ -36,7 +38,8 @@ def Attn_OnlinePackedOp : Attn_StateOp<"online_packed", [AttrSizedOperandSegment
                        Optional<Attn_Shaped>:$key_valid, Attn_Shaped:$acc, Attn_Shaped:$max, Attn_Shaped:$sum,
                        Index:$rows, Index:$keys, Index:$batch, Index:$head, Index:$first_query, Index:$first_key,
                        Index:$num_queries, Index:$num_keys,
-                       OptionalAttr<AffineMapAttr>:$bias_map, OptionalAttr<F64Attr>:$softcap,
+                       OptionalAttr<AffineMapAttr>:$bias_map, OptionalAttr<F64Attr>:$scale,
+                       OptionalAttr<F64Attr>:$softcap,
                        OptionalAttr<Attn_AnyMask>:$mask);
   let regions = (region MaxSizedRegion<1>:$score_mod);
   let assemblyFormat = [{
@@ -46,7 +49,8 @@ def Attn_OnlinePackedOp : Attn_StateOp<"online_packed", [AttrSizedOperandSegment
     `state` `(` $acc `,` $max `,` $sum `:` type($acc) `,` type($max) `,` type($sum) `)`
     `tile` `(` $rows `,` $keys `)`
     `at` `(` $batch `,` $head `,` $first_query `,` $first_key `)` `of` `(` $num_queries `,` $num_keys `)`
-    (`softcap` $softcap^)? (`mask` $mask^)? attr-dict (`score_mod` $score_mod^)? (`->` type($results)^)?
+    (`scale` $scale^)? (`softcap` $softcap^)? (`mask` $mask^)? attr-dict (`score_mod` $score_mod^)?
+    (`->` type($results)^)?
   }];
   let hasVerifier = 1;
   let extraClassDeclaration = stateDeclaration;

@@ -64,7 +64,8 @@ def Attn_OnlineAttentionOp : Attn_StateOp<"online_attention", [AttrSizedOperandS
 
     Constraints:
     * C1: one map per operand of query, key, value, bias, key_valid that is there, over five dimensions, results distinct.
-    * C2: query is over (g, i, d), key over (j, d), value over (j, e), bias over any of (g, i, j), key_valid over (j).
+    * C2: query is over (g, i, d), key over (j, d), value over (j, e), bias over any of (g, i, j), key_valid over (j);
+      g may be missing where G is 1.
     * C3: acc is [G, T, E'] and max, sum [G, T], all static, with the accumulator's element type; G is the static extent of g.
     * C4: result types equal the types of the state, on tensors; on memrefs there are no results.
   }];
@@ -140,7 +141,8 @@ def Attn_FinalizeOp : Attn_TileOp<"finalize"> {
 
     Constraints:
     * C1: acc is [G, T, E'], max and sum are [G, T].
-    * C2: one map per destination over three dimensions; output is a permutation of (g, i, e), lse of (g, i).
+    * C2: one map per destination over three dimensions; output is a permutation of (g, i, e), lse of (g, i); g may be
+      missing where G is 1.
     * C3: result types equal the types of the destinations, on tensors; on memrefs there are no results.
   }];
   let arguments = (ins Attn_Shaped:$acc, Attn_Shaped:$max, Attn_Shaped:$sum, Attn_Shaped:$output,

@@ -1,0 +1,50 @@
+//===- Passes.td - passes on attn, for every target -------------*- tablegen -*-===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Rewrites of attn operations on tensors.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_TRANSFORMS_PASSES
+#define ATTN_TRANSFORMS_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def AttnTilePass : Pass<"attn-tile", "func::FuncOp"> {
+  let summary = "attention as loops over tiles";
+  let description = [{
+    Every `attn.attention` becomes an `scf.forall` over (batch, key head, tile of queries), and in it a loop over tiles of
+    keys that carries the state of a streaming softmax. The range of the loop over keys comes from the mask, so tiles that
+    no query of the tile may see are never visited. Query heads that share a key head are one group of the same tile.
+    The tile sizes are all that a target contributes. With a bounded window, a key tile covers all that a query tile
+    sees, if it fits `window-keys`: then the softmax is done in one step.
+
+    Before:
+    ```mlir
+    func.func @f(%q: tensor<2x100x64xf32>, %k: tensor<2x300x64xf32>, %init: tensor<2x100x64xf32>) -> tensor<2x100x64xf32> {
+      %o = attn.attention ins(%q, %k, %k : tensor<2x100x64xf32>, tensor<2x300x64xf32>, tensor<2x300x64xf32>)
+          outs(%init : tensor<2x100x64xf32>)
+          maps [affine_map<(b, h, i, j, d, e) -> (h, i, d)>, affine_map<(b, h, i, j, d, e) -> (h, j, d)>,
+                affine_map<(b, h, i, j, d, e) -> (h, j, e)>, affine_map<(b, h, i, j, d, e) -> (h, i, e)>]
+          -> tensor<2x100x64xf32>
+      return %o : tensor<2x100x64xf32>
+    }
+    ```
+    After, in outline: `scf.forall (b, h, tile) { init; scf.for keys { attn.online_attention }; attn.finalize }`.
+  }];
+  let options = [
+    Option<"queryTile", "query-tile", "int64_t", "768", "rows of a query tile, all heads of the group together">,
+    Option<"keyTile", "key-tile", "int64_t", "256", "keys of a key tile">,
+    Option<"windowKeys", "window-keys", "int64_t", "2048", "most keys of a tile that covers a whole window">,
+    Option<"rowAlign", "row-align", "int64_t", "12", "what the rows of a state are a multiple of">,
+    Option<"columnAlign", "column-align", "int64_t", "16", "what the columns of a state are a multiple of">,
+    Option<"minTiles", "min-tiles", "int64_t", "16", "tasks to aim at when heads and batch give fewer">
+  ];
+  let statistics = [
+    Statistic<"numTiled", "num-tiled", "attention operations that became loops">
+  ];
+  let dependentDialects = ["affine::AffineDialect", "arith::ArithDialect", "linalg::LinalgDialect", "scf::SCFDialect",
+                           "tensor::TensorDialect"];
+}
+
+#endif // ATTN_TRANSFORMS_PASSES

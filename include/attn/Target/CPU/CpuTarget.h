@@ -1,0 +1,40 @@
+//===- CpuTarget.h - what the CPU kernel emitters know of a CPU -*- C++ -*-===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The description that a target contributes: register file and instruction
+// sets, and the tile sizes that follow.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_TARGET_CPU_CPUTARGET_H
+#define ATTN_TARGET_CPU_CPUTARGET_H
+
+#include <cstdint>
+
+namespace mlir::attn::cpu {
+
+/// A CPU as the kernel emitters see it. The default is a 512-bit machine
+/// without dot products of bf16.
+struct CpuTarget {
+  /// Width of a vector register in bits: 256 or 512.
+  int64_t vectorBits = 512;
+  /// Has vdpbf16ps (AVX512-BF16).
+  bool hasBf16Dot = false;
+
+  int64_t lanes(int64_t elementBits = 32) const {
+    return vectorBits / elementBits;
+  }
+  /// Rows of the register tile: 12 x 2 accumulators of 32 registers, 6 x 2
+  /// of 16.
+  int64_t tileRows() const { return vectorBits == 512 ? 12 : 6; }
+  /// Vectors across the register tile.
+  static constexpr int64_t tileVectors = 2;
+  /// Columns of the register tile, the width of a panel.
+  int64_t tileColumns(int64_t elementBits = 32) const {
+    return tileVectors * lanes(elementBits);
+  }
+};
+
+} // namespace mlir::attn::cpu
+
+#endif // ATTN_TARGET_CPU_CPUTARGET_H

@@ -1,0 +1,143 @@
+//===- KernelBuilder.h - short words for kernel emitters --------*- C++ -*-===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// A builder with a fixed location and the few operations that the CPU kernel
+// emitters are written in: index arithmetic, counted loops, and vectors of one
+// width. All values fold as they are made.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_TARGET_CPU_KERNELBUILDER_H
+#define ATTN_TARGET_CPU_KERNELBUILDER_H
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/TypeUtilities.h"
+
+namespace mlir::attn::cpu {
+
+class KernelBuilder {
+public:
+  OpBuilder &b;
+  Location loc;
+
+  KernelBuilder(OpBuilder &builder, Location loc) : b(builder), loc(loc) {}
+
+  // Index arithmetic (`index`).
+  Value index(int64_t value) {
+    return arith::ConstantIndexOp::create(b, loc, value);
+  }
+  Value add(Value x, Value y) {
+    return b.createOrFold<arith::AddIOp>(loc, x, y);
+  }
+  Value add(Value x, int64_t y) { return y == 0 ? x : add(x, index(y)); }
+  Value sub(Value x, Value y) {
+    return b.createOrFold<arith::SubIOp>(loc, x, y);
+  }
+  Value mul(Value x, Value y) {
+    return b.createOrFold<arith::MulIOp>(loc, x, y);
+  }
+  Value mul(Value x, int64_t y) { return mul(x, index(y)); }
+  Value min(Value x, Value y) {
+    return b.createOrFold<arith::MinSIOp>(loc, x, y);
+  }
+  Value max(Value x, Value y) {
+    return b.createOrFold<arith::MaxSIOp>(loc, x, y);
+  }
+  Value less(Value x, Value y) {
+    return b.createOrFold<arith::CmpIOp>(loc, arith::CmpIPredicate::slt, x, y);
+  }
+  /// x rounded down to a multiple of a power of two.
+  Value alignDown(Value x, int64_t to) {
+    return b.createOrFold<arith::AndIOp>(loc, x, index(-to));
+  }
+  Value alignUp(Value x, int64_t to) { return alignDown(add(x, to - 1), to); }
+  /// ceil(x / y) for non-negative x.
+  Value ceilDiv(Value x, int64_t y) {
+    return b.createOrFold<arith::DivUIOp>(loc, add(x, y - 1), index(y));
+  }
+
+  // Control flow. Bodies build at the insertion point of `b`.
+  void forLoop(Value from, Value to, int64_t step,
+               function_ref<void(Value)> body) {
+    forLoop(from, to, index(step), body);
+  }
+  void forLoop(Value from, Value to, Value step,
+               function_ref<void(Value)> body);
+  /// A loop that carries values: the body returns the next ones; so does the
+  /// call after the last.
+  SmallVector<Value>
+  forLoop(Value from, Value to, int64_t step, ValueRange initial,
+          function_ref<SmallVector<Value>(Value, ValueRange)> body);
+  void ifThen(Value condition, function_ref<void()> body);
+
+  // Vectors of floats.
+  VectorType vectorOf(int64_t lanes, Type element) {
+    return VectorType::get({lanes}, element);
+  }
+  Value constant(Type type, double value) {
+    Type element = getElementTypeOrSelf(type);
+    TypedAttr attr = b.getFloatAttr(element, value);
+    if (auto vector = dyn_cast<VectorType>(type))
+      attr = DenseElementsAttr::get(vector, Attribute(attr));
+    return arith::ConstantOp::create(b, loc, attr);
+  }
+  Value broadcast(Type type, Value scalar) {
+    return b.createOrFold<vector::BroadcastOp>(loc, type, scalar);
+  }
+  Value load(VectorType type, Value memref, ValueRange at) {
+    return vector::LoadOp::create(b, loc, type, memref, at);
+  }
+  Value load(Value memref, ValueRange at) {
+    return memref::LoadOp::create(b, loc, memref, at);
+  }
+  void store(Value value, Value memref, ValueRange at);
+  Value fma(Value x, Value y, Value z) {
+    return vector::FMAOp::create(b, loc, x, y, z);
+  }
+  Value addf(Value x, Value y) { return arith::AddFOp::create(b, loc, x, y); }
+  Value subf(Value x, Value y) { return arith::SubFOp::create(b, loc, x, y); }
+  Value mulf(Value x, Value y) { return arith::MulFOp::create(b, loc, x, y); }
+  Value divf(Value x, Value y) { return arith::DivFOp::create(b, loc, x, y); }
+  Value select(Value condition, Value x, Value y) {
+    return arith::SelectOp::create(b, loc, condition, x, y);
+  }
+  Value greater(Value x, Value y) {
+    return arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT, x, y);
+  }
+  /// x > y ? x : y, one instruction; y where either is NaN.
+  Value maxf(Value x, Value y) { return select(greater(x, y), x, y); }
+  Value reduceAdd(Value vector) {
+    return vector::ReductionOp::create(b, loc, vector::CombiningKind::ADD,
+                                       vector);
+  }
+  Value reduceMax(Value vector) {
+    return vector::ReductionOp::create(b, loc, vector::CombiningKind::MAXNUMF,
+                                       vector);
+  }
+  /// Lanes below `count` are set; `count` may be negative or beyond the vector.
+  Value maskBelow(int64_t lanes, Value count) {
+    return vector::CreateMaskOp::create(
+        b, loc, VectorType::get({lanes}, b.getI1Type()), count);
+  }
+
+  /// 2^x for x <= 127 (16-lane f32: five-term polynomial and vscalef; otherwise
+  /// by exponent bits); relative error 2e-7. x may be as low as -1e30, which
+  /// gives 0.
+  Value exp2(Value x);
+
+  /// Uninitialised scratch of static shape, 64-byte aligned, at the insertion
+  /// point.
+  Value scratch(ArrayRef<int64_t> shape, Type element);
+  /// The extent of a memref's dimension.
+  Value dim(Value memref, int64_t position) {
+    return b.createOrFold<memref::DimOp>(loc, memref, position);
+  }
+};
+
+} // namespace mlir::attn::cpu
+
+#endif // ATTN_TARGET_CPU_KERNELBUILDER_H

@@ -1,0 +1,35 @@
+//===- Kernels.h - emitters of the tile-level operations --------*- C++ -*-===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// One function per tile-level operation of attn, from memrefs to scf loops over
+// vectors.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_TARGET_CPU_KERNELS_H
+#define ATTN_TARGET_CPU_KERNELS_H
+
+#include "attn/Dialect/Attn/IR/Attn.h"
+#include "attn/Target/CPU/CpuTarget.h"
+#include "attn/Target/CPU/KernelBuilder.h"
+
+namespace mlir::attn::cpu {
+
+/// attn.online_packed: scores, softmax and the product with the values, 8
+/// strips of register tiles at a time.
+void emitOnlinePacked(KernelBuilder &k, OnlinePackedOp op,
+                      const CpuTarget &target);
+
+/// attn.pack: rows by vectors, panels by transposing 16 rows at a time in
+/// registers.
+void emitPack(KernelBuilder &k, PackOp op, const CpuTarget &target);
+
+/// attn.finalize: output rows and log-sum-exps.
+void emitFinalize(KernelBuilder &k, FinalizeOp op, const CpuTarget &target);
+
+/// attn.merge: partial states weighted by 2^(their maximum - the common one).
+void emitMerge(KernelBuilder &k, MergeOp op, const CpuTarget &target);
+
+} // namespace mlir::attn::cpu
+
+#endif // ATTN_TARGET_CPU_KERNELS_H

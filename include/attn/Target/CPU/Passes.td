@@ -1,0 +1,75 @@
+//===- Passes.td - passes of the CPU target ---------------------*- tablegen -*-===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// From tiles on tensors to vectors on memrefs.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_TARGET_CPU_PASSES
+#define ATTN_TARGET_CPU_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+class CpuPass<string name, string anchor> : Pass<name, anchor> {
+  list<Option> cpuOptions = [
+    Option<"vectorBits", "vector-bits", "int64_t", "512", "width of a vector register: 256 or 512">,
+    Option<"bf16Dot", "bf16-dot", "bool", "false", "the CPU has dot products of bf16 pairs (AVX512-BF16)">
+  ];
+}
+
+def AttnCpuLowerTilesPass : CpuPass<"attn-cpu-lower-tiles", "func::FuncOp"> {
+  let summary = "tile-level operations on memrefs as loops over vectors";
+  let description = [{
+    Replaces `attn.online_packed`, `attn.pack`, `attn.finalize` and `attn.merge` on memrefs with the loops of
+    register-tile matrix products, transposes in registers and the vectorised softmax.
+
+    Before:
+    ```mlir
+    func.func @pack(%k: memref<?x64xf32>, %dest: memref<8x64x32xf32>) {
+      attn.pack panels ins(%k : memref<?x64xf32>) outs(%dest : memref<8x64x32xf32>)
+          map affine_map<(g, row, depth) -> (row, depth)>
+      return
+    }
+    ```
+    After: `scf.for` over panels of 32 rows with `vector.load`, `vector.shuffle` and `vector.store`.
+  }];
+  let options = cpuOptions;
+  let statistics = [
+    Statistic<"numLowered", "num-lowered", "tile-level operations that became loops">
+  ];
+  let dependentDialects = ["arith::ArithDialect", "LLVM::LLVMDialect", "math::MathDialect", "memref::MemRefDialect",
+                           "scf::SCFDialect", "vector::VectorDialect", "x86vector::X86VectorDialect"];
+}
+
+def AttnCpuPackOperandsPass : CpuPass<"attn-cpu-pack-operands", "func::FuncOp"> {
+  let summary = "tiles of the streaming softmax packed for register tiles";
+  let description = [{
+    Every `attn.online_attention` on tensors becomes `attn.online_packed` on operands that `attn.pack` made: queries
+    scaled, in rows padded to register tiles; keys in panels; values in rows, or in place where they already lie well.
+    The packing of queries does not depend on the key tile and is moved out of the loop over keys.
+
+    Before:
+    ```mlir
+    func.func @step(%q: tensor<1x96x64xf32>, %k: tensor<256x64xf32>, %v: tensor<256x64xf32>, %acc: tensor<1x96x64xf32>,
+                    %max: tensor<1x96xf32>, %sum: tensor<1x96xf32>, %z: index, %n: index) -> tensor<1x96x64xf32> {
+      %r:3 = attn.online_attention
+          ins(%q, %k, %v : tensor<1x96x64xf32>, tensor<256x64xf32>, tensor<256x64xf32>)
+          state(%acc, %max, %sum : tensor<1x96x64xf32>, tensor<1x96xf32>, tensor<1x96xf32>)
+          at(%z, %z, %z, %z) of(%n, %n)
+          maps [affine_map<(g, i, j, d, e) -> (g, i, d)>, affine_map<(g, i, j, d, e) -> (j, d)>,
+                affine_map<(g, i, j, d, e) -> (j, e)>]
+          scale 0.125 -> tensor<1x96x64xf32>, tensor<1x96xf32>, tensor<1x96xf32>
+      return %r#0 : tensor<1x96x64xf32>
+    }
+    ```
+    After, in outline: `attn.pack rows` of %q, `attn.pack panels` of %k, then `attn.online_packed`.
+  }];
+  let options = cpuOptions;
+  let statistics = [
+    Statistic<"numPacked", "num-packed", "steps of the streaming softmax that read packed operands">,
+    Statistic<"numValuesInPlace", "num-values-in-place", "steps whose values are read in place">
+  ];
+  let dependentDialects = ["arith::ArithDialect", "tensor::TensorDialect"];
+}
+
+#endif // ATTN_TARGET_CPU_PASSES

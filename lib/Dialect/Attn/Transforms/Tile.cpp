@@ -1,0 +1,369 @@
+//===- Tile.cpp - attention as loops over tiles ---------------------------===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Pass attn-tile: attn.attention becomes a parallel loop over tiles of queries
+// around a loop over tiles of keys, with the state of the streaming softmax
+// carried in between (FlashAttention-2, Dao 2023, algorithm 1).
+//
+//===----------------------------------------------------------------------===//
+
+#include "attn/Dialect/Attn/IR/Attn.h"
+#include "attn/Dialect/Attn/Transforms/Passes.h"
+
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "llvm/Support/MathExtras.h"
+
+#include <limits>
+
+#define DEBUG_TYPE "attn-tile"
+
+namespace mlir::attn {
+#define GEN_PASS_DEF_ATTNTILEPASS
+#include "attn/Dialect/Attn/Transforms/Passes.h.inc"
+} // namespace mlir::attn
+
+using namespace mlir;
+using namespace mlir::attn;
+
+namespace {
+using D = AttentionOp::Dim;
+
+/// Offset and size of a dimension of the attention domain within a slice.
+struct Span {
+  OpFoldResult offset, size;
+  bool isDropped = false; ///< a unit dimension that the tile does not have
+};
+using Box = std::array<Span, AttentionOp::kNumDims>;
+
+class Tiler {
+public:
+  Tiler(AttentionOp op, OpBuilder &builder, const AttnTilePassOptions &options)
+      : op(op), b(builder), loc(op.getLoc()), options(options) {}
+
+  ValueRange tile();
+
+private:
+  OpFoldResult attr(int64_t value) { return b.getIndexAttr(value); }
+  OpFoldResult apply(AffineExpr expr, ArrayRef<OpFoldResult> operands) {
+    return affine::makeComposedFoldedAffineApply(b, loc, expr, operands);
+  }
+  /// min(limit, end - begin)
+  OpFoldResult clip(int64_t limit, OpFoldResult begin, OpFoldResult end) {
+    AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1);
+    auto map = AffineMap::get(0, 2, {b.getAffineConstantExpr(limit), s1 - s0},
+                              b.getContext());
+    return affine::makeComposedFoldedAffineMin(b, loc, map, {begin, end});
+  }
+  Value value(OpFoldResult folded) {
+    return getValueOrCreateConstantIndexOp(b, loc, folded);
+  }
+
+  void chooseSizes();
+  void chooseQueryTile();
+  void buildTile(OpBuilder &builder, ValueRange ids, ValueRange outputs);
+  SmallVector<Value> buildInitialState();
+  SmallVector<Value> buildStep(Value firstKey, OpFoldResult endKey,
+                               ValueRange state);
+  Value slice(Value source, AffineMap map, const Box &box);
+  RankedTensorType sliceShape(Value source, AffineMap map, const Box &box,
+                              SmallVectorImpl<OpFoldResult> &offsets,
+                              SmallVectorImpl<OpFoldResult> &sizes);
+  AffineMap tileMap(AffineMap map, const Box &box, ArrayRef<unsigned> order);
+  Box boxAt(OpFoldResult firstKey, OpFoldResult keys, bool isKeySide);
+
+  AttentionOp op;
+  OpBuilder &b;
+  Location loc;
+  const AttnTilePassOptions &options;
+
+  OpFoldResult batches, heads, queries, keys; ///< extents
+  int64_t sharing = 1;                        ///< query heads per key head
+  int64_t group = 1;                          ///< query heads in a tile
+  int64_t rows = 0;                           ///< rows of the state
+  int64_t keyTile = 0;
+  OpFoldResult step, tiles; ///< queries of a tile and how many tiles
+  OpFoldResult batch, head, keyHead, firstQuery,
+      count; ///< of the tile being built
+};
+} // namespace
+
+/// Rows of a tile: few enough for the caches, even over the sequence, and small
+/// enough that there are tasks for all.
+void Tiler::chooseQueryTile() {
+  int64_t extent = op.getStaticExtent(D::kQuery), align = options.rowAlign;
+  int64_t headSize = std::max(op.getStaticExtent(D::kHeadSize),
+                              op.getStaticExtent(D::kValueSize));
+  // The options are for head sizes up to 64; larger heads get fewer rows for
+  // the same bytes.
+  int64_t limit =
+      options.queryTile * 64 / std::max<int64_t>(64, headSize) / group;
+  if (auto mask = op.getMaskAttr(); mask && mask.getMaxSpan())
+    limit = std::min(limit, options.queryTile / 2);
+  limit = std::max(align, limit / align * align);
+  AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1),
+             s2 = b.getAffineSymbolExpr(2);
+  // Enough tiles for `min-tiles` tasks, but none below 8 strips of rows.
+  OpFoldResult others =
+      apply(s0 * s1, {batches, apply(s0.floorDiv(group), {heads})});
+  OpFoldResult wanted = affine::makeComposedFoldedAffineMin(
+      b, loc,
+      AffineMap::get(
+          0, 2,
+          {(s1.ceilDiv(8 * align)), b.getAffineConstantExpr(options.minTiles)},
+          b.getContext()),
+      {others, queries});
+  Value perHead = arith::CeilDivUIOp::create(
+      b, loc, value(wanted),
+      arith::MaxUIOp::create(b, loc, value(others), value(attr(1))));
+  Value byCache = value(apply(s0.ceilDiv(limit), {queries}));
+  Value number = b.createOrFold<arith::MaxUIOp>(loc, perHead, byCache);
+  number = b.createOrFold<arith::MaxUIOp>(loc, number, value(attr(1)));
+  (void)s2;
+  Value even = b.createOrFold<arith::CeilDivUIOp>(loc, value(queries), number);
+  step = apply(s0.ceilDiv(align) * align, {OpFoldResult(even)});
+  step = OpFoldResult(
+      b.createOrFold<arith::MaxUIOp>(loc, value(step), value(attr(align))));
+  tiles = OpFoldResult(
+      b.createOrFold<arith::CeilDivUIOp>(loc, value(queries), value(step)));
+  if (std::optional<int64_t> constant = getConstantIntValue(step)) {
+    step = attr(*constant);
+    rows = *constant;
+  } else {
+    rows = ShapedType::isDynamic(extent)
+               ? limit
+               : std::min<int64_t>(limit, llvm::alignTo(extent, align));
+  }
+  if (std::optional<int64_t> constant = getConstantIntValue(tiles))
+    tiles = attr(*constant);
+}
+
+void Tiler::chooseSizes() {
+  batches = op.getExtent(b, loc, D::kBatch);
+  heads = op.getExtent(b, loc, D::kHead);
+  queries = op.getExtent(b, loc, D::kQuery);
+  keys = op.getExtent(b, loc, D::kKey);
+  sharing = op.getGroupSize();
+  bool isGrouped = op.getQueryMap().isFunctionOfDim(D::kHead) &&
+                   op.getOutputMap().isFunctionOfDim(D::kHead);
+  group = isGrouped ? sharing : 1;
+  chooseQueryTile();
+  keyTile = options.keyTile;
+  if (auto mask = op.getMaskAttr(); mask && mask.getMaxSpan())
+    if (int64_t all = llvm::alignTo(*mask.getMaxSpan() + rows, 64);
+        all <= options.windowKeys)
+      keyTile = all;
+  if (int64_t extent = op.getStaticExtent(D::kKey);
+      !ShapedType::isDynamic(extent))
+    keyTile = std::max<int64_t>(1, std::min(keyTile, extent));
+}
+
+/// Where the tile stands; on the key side heads are shared and dropped, on the
+/// query side they are the group.
+Box Tiler::boxAt(OpFoldResult firstKey, OpFoldResult keyCount, bool isKeySide) {
+  Box box;
+  box[D::kBatch] = {batch, attr(1), true};
+  box[D::kHead] =
+      isKeySide ? Span{keyHead, attr(1), true} : Span{head, attr(group), false};
+  box[D::kQuery] = {firstQuery, count};
+  box[D::kKey] = {firstKey, keyCount};
+  box[D::kHeadSize] = {attr(0), attr(op.getStaticExtent(D::kHeadSize))};
+  box[D::kValueSize] = {attr(0), attr(op.getStaticExtent(D::kValueSize))};
+  return box;
+}
+
+static unsigned dimOf(AffineExpr expr) {
+  if (auto binary = dyn_cast<AffineBinaryOpExpr>(expr))
+    expr = binary.getLHS();
+  return cast<AffineDimExpr>(expr).getPosition();
+}
+
+RankedTensorType Tiler::sliceShape(Value source, AffineMap map, const Box &box,
+                                   SmallVectorImpl<OpFoldResult> &offsets,
+                                   SmallVectorImpl<OpFoldResult> &sizes) {
+  SmallVector<int64_t> kept;
+  for (AffineExpr expr : map.getResults()) {
+    const Span &span = box[dimOf(expr)];
+    offsets.push_back(span.offset);
+    sizes.push_back(span.size);
+    if (!span.isDropped)
+      kept.push_back(
+          getConstantIntValue(span.size).value_or(ShapedType::kDynamic));
+  }
+  return RankedTensorType::get(
+      kept, cast<RankedTensorType>(source.getType()).getElementType());
+}
+
+Value Tiler::slice(Value source, AffineMap map, const Box &box) {
+  SmallVector<OpFoldResult> offsets, sizes;
+  RankedTensorType type = sliceShape(source, map, box, offsets, sizes);
+  SmallVector<OpFoldResult> strides(offsets.size(), attr(1));
+  return tensor::ExtractSliceOp::create(b, loc, type, source, offsets, sizes,
+                                        strides);
+}
+
+/// The map of a slice over the tile's dimensions, which are `order` of the
+/// attention domain.
+AffineMap Tiler::tileMap(AffineMap map, const Box &box,
+                         ArrayRef<unsigned> order) {
+  SmallVector<AffineExpr> results;
+  for (AffineExpr expr : map.getResults())
+    if (!box[dimOf(expr)].isDropped)
+      results.push_back(
+          b.getAffineDimExpr(llvm::find(order, dimOf(expr)) - order.begin()));
+  return AffineMap::get(order.size(), 0, results, b.getContext());
+}
+
+/// acc = 0, max = -inf, sum = 0.
+SmallVector<Value> Tiler::buildInitialState() {
+  FloatType element = op.getAccumulatorType();
+  int64_t columns =
+      llvm::alignTo(op.getStaticExtent(D::kValueSize), options.columnAlign);
+  auto filled = [&](ArrayRef<int64_t> shape, double with) -> Value {
+    Value constant =
+        arith::ConstantOp::create(b, loc, b.getFloatAttr(element, with));
+    Value empty = tensor::EmptyOp::create(b, loc, shape, element);
+    return linalg::FillOp::create(b, loc, constant, empty).getResult(0);
+  };
+  return {filled({group, rows, columns}, 0),
+          filled({group, rows}, -std::numeric_limits<double>::infinity()),
+          filled({group, rows}, 0)};
+}
+
+/// One tile of keys: attn.online_attention on slices.
+SmallVector<Value> Tiler::buildStep(Value firstKey, OpFoldResult endKey,
+                                    ValueRange state) {
+  OpFoldResult keyCount = clip(keyTile, firstKey, endKey);
+  Box queryBox = boxAt(firstKey, keyCount, false),
+      keyBox = boxAt(firstKey, keyCount, true);
+  SmallVector<unsigned> order{D::kHead, D::kQuery, D::kKey, D::kHeadSize,
+                              D::kValueSize};
+  SmallVector<Attribute> maps;
+  auto take = [&](Value source, AffineMap map, const Box &box) -> Value {
+    if (!source)
+      return Value();
+    maps.push_back(AffineMapAttr::get(tileMap(map, box, order)));
+    return slice(source, map, box);
+  };
+  Value query = take(op.getQuery(), op.getQueryMap(), queryBox);
+  Value key = take(op.getKey(), op.getKeyMap(), keyBox),
+        tileValue = take(op.getValue(), op.getValueMap(), keyBox);
+  Value bias = take(op.getBias(), op.getBiasMap(), queryBox);
+  Value valid = take(op.getKeyValid(), op.getKeyValidMap(), keyBox);
+  auto online = OnlineAttentionOp::create(
+      b, loc, TypeRange(state), query, key, tileValue, bias, valid, state[0],
+      state[1], state[2], value(batch), value(head), value(firstQuery),
+      firstKey, value(queries), value(keys), b.getArrayAttr(maps),
+      b.getF64FloatAttr(op.getEffectiveScale()), op.getSoftcapAttr(),
+      op.getMaskAttr());
+  IRMapping mapping;
+  op.getScoreMod().cloneInto(&online.getScoreMod(), mapping);
+  return SmallVector<Value>(online.getResults());
+}
+
+void Tiler::buildTile(OpBuilder &, ValueRange ids, ValueRange outputs) {
+  AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1),
+             s2 = b.getAffineSymbolExpr(2);
+  batch = ids[0];
+  head = apply(s0 * group, {OpFoldResult(ids[1])});
+  keyHead = group == sharing ? OpFoldResult(ids[1])
+                             : apply(s0.floorDiv(sharing), {head});
+  // Later queries see more keys under a causal mask: they go first, so that no
+  // thread ends with the longest task.
+  OpFoldResult tile = apply(s1 - s0 - 1, {OpFoldResult(ids[2]), tiles});
+  firstQuery = apply(s0 * s1, {tile, step});
+  auto map = AffineMap::get(0, 3, {s2 - s1, s0, b.getAffineConstantExpr(rows)},
+                            b.getContext());
+  count = affine::makeComposedFoldedAffineMin(b, loc, map,
+                                              {step, firstQuery, queries});
+
+  Value first = value(attr(0)), end = value(keys);
+  if (MaskAttrInterface mask = op.getMaskAttr()) {
+    Value last = value(apply(s0 + s1 - 1, {firstQuery, count}));
+    std::tie(first, end) = mask.buildKeyRange(b, loc, value(firstQuery), last,
+                                              value(queries), value(keys));
+  }
+  auto loop = scf::ForOp::create(b, loc, first, end, value(attr(keyTile)),
+                                 buildInitialState());
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(loop.getBody());
+    scf::YieldOp::create(
+        b, loc,
+        buildStep(loop.getInductionVar(), end, loop.getRegionIterArgs()));
+  }
+
+  Box box = boxAt(attr(0), attr(1), false);
+  SmallVector<AffineMap> sourceMaps{op.getOutputMap()};
+  if (op.getLse())
+    sourceMaps.push_back(op.getLseMap());
+  SmallVector<Attribute> maps;
+  SmallVector<Value> slices;
+  for (auto [output, sourceMap] : llvm::zip_equal(outputs, sourceMaps)) {
+    slices.push_back(slice(output, sourceMap, box));
+    maps.push_back(AffineMapAttr::get(
+        tileMap(sourceMap, box, {D::kHead, D::kQuery, D::kValueSize})));
+  }
+  SmallVector<Type> types =
+      llvm::map_to_vector(slices, [](Value v) { return v.getType(); });
+  auto finalize = FinalizeOp::create(
+      b, loc, types, loop.getResult(0), loop.getResult(1), loop.getResult(2),
+      slices[0], op.getLse() ? slices[1] : Value(), b.getArrayAttr(maps));
+  auto terminator = scf::InParallelOp::create(b, loc);
+  b.setInsertionPointToStart(terminator.getBody());
+  for (auto [result, output, sourceMap] :
+       llvm::zip_equal(finalize.getResults(), outputs, sourceMaps)) {
+    SmallVector<OpFoldResult> offsets, sizes;
+    sliceShape(output, sourceMap, box, offsets, sizes);
+    SmallVector<OpFoldResult> strides(offsets.size(), attr(1));
+    tensor::ParallelInsertSliceOp::create(b, loc, result, output, offsets,
+                                          sizes, strides);
+  }
+}
+
+ValueRange Tiler::tile() {
+  chooseSizes();
+  OpFoldResult keyHeads =
+      apply(b.getAffineSymbolExpr(0).floorDiv(group), {heads});
+  SmallVector<OpFoldResult> bounds{batches, keyHeads, tiles};
+  SmallVector<Value> outputs(op.getDpsInits());
+  auto forall =
+      scf::ForallOp::create(b, loc, bounds, outputs, /*mapping=*/std::nullopt);
+  OpBuilder::InsertionGuard guard(b);
+  // The builder makes an empty terminator; buildTile makes its own.
+  forall.getTerminator()->erase();
+  b.setInsertionPointToStart(forall.getBody());
+  buildTile(b, forall.getInductionVars(), forall.getRegionOutArgs());
+  return forall.getResults();
+}
+
+namespace {
+struct TilePass : attn::impl::AttnTilePassBase<TilePass> {
+  using AttnTilePassBase::AttnTilePassBase;
+
+  void runOnOperation() override {
+    AttnTilePassOptions sizes{queryTile, keyTile,     windowKeys,
+                              rowAlign,  columnAlign, minTiles};
+    if (queryTile < 1 || keyTile < 1 || windowKeys < 1 || rowAlign < 1 ||
+        columnAlign < 1 || minTiles < 1) {
+      getOperation().emitError()
+          << "expected positive tile sizes, got query-tile=" << queryTile
+          << " key-tile=" << keyTile << " window-keys=" << windowKeys
+          << " row-align=" << rowAlign << " column-align=" << columnAlign
+          << " min-tiles=" << minTiles;
+      return signalPassFailure();
+    }
+    SmallVector<AttentionOp> ops;
+    getOperation().walk([&](AttentionOp op) { ops.push_back(op); });
+    for (AttentionOp op : ops) {
+      IRRewriter rewriter(op);
+      rewriter.replaceOp(op, Tiler(op, rewriter, sizes).tile());
+      ++numTiled;
+    }
+  }
+};
+} // namespace

@@ -1,0 +1,77 @@
+//===- CpuLowerTiles.cpp - tile-level operations to vectors ------------------===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Pass attn-cpu-lower-tiles: calls the emitter of each tile-level operation.
+// The emitters are in files of their own.
+//
+//===----------------------------------------------------------------------===//
+
+#include "attn/Target/CPU/Kernels.h"
+#include "attn/Target/CPU/Passes.h"
+#include "attn/Target/CPU/VectorizeBlock.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/X86Vector/X86VectorDialect.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+#define DEBUG_TYPE "attn-cpu-lower-tiles"
+
+namespace mlir::attn::cpu {
+#define GEN_PASS_DEF_ATTNCPULOWERTILESPASS
+#include "attn/Target/CPU/Passes.h.inc"
+} // namespace mlir::attn::cpu
+
+using namespace mlir;
+using namespace mlir::attn;
+using namespace mlir::attn::cpu;
+
+namespace {
+/// Whether the emitters can take the operation; says what stands against it.
+LogicalResult verifyEmittable(Operation *op) {
+  for (Value operand : op->getOperands())
+    if (isa<RankedTensorType>(operand.getType()))
+      return op->emitOpError() << "expected memrefs, got " << operand.getType()
+                               << "; bufferise first";
+  if (auto online = dyn_cast<OnlinePackedOp>(op);
+      online && !online.getScoreMod().empty())
+    if (Operation *culprit = findUnvectorizable(online.getScoreMod().front()))
+      return culprit->emitOpError() << "expected only elementwise operations "
+                                       "and constants in a score_mod for this "
+                                       "target";
+  return success();
+}
+
+struct LowerTilesPass : cpu::impl::AttnCpuLowerTilesPassBase<LowerTilesPass> {
+  using AttnCpuLowerTilesPassBase::AttnCpuLowerTilesPassBase;
+
+  void runOnOperation() override {
+    if (vectorBits != 256 && vectorBits != 512) {
+      getOperation().emitError()
+          << "expected vector-bits of 256 or 512, got " << vectorBits;
+      return signalPassFailure();
+    }
+    CpuTarget target{vectorBits, bf16Dot};
+    SmallVector<Operation *> ops;
+    getOperation().walk([&](Operation *op) {
+      if (isa<OnlinePackedOp, PackOp, FinalizeOp, MergeOp>(op))
+        ops.push_back(op);
+    });
+    for (Operation *op : ops) {
+      if (failed(verifyEmittable(op)))
+        return signalPassFailure();
+      IRRewriter rewriter(op);
+      KernelBuilder k(rewriter, op->getLoc());
+      TypeSwitch<Operation *>(op)
+          .Case([&](OnlinePackedOp packed) {
+            emitOnlinePacked(k, packed, target);
+          })
+          .Case([&](PackOp pack) { emitPack(k, pack, target); })
+          .Case([&](FinalizeOp finalize) { emitFinalize(k, finalize, target); })
+          .Case([&](MergeOp merge) { emitMerge(k, merge, target); });
+      rewriter.eraseOp(op);
+      ++numLowered;
+    }
+  }
+};
+} // namespace

@@ -1,0 +1,242 @@
+//===- CpuPackOperands.cpp - operands of the streaming softmax, packed -------===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Pass attn-cpu-pack-operands: inserts attn.pack before every step of the
+// streaming softmax. Packing is a value like any other here, so that the packed
+// queries leave the loop over keys by ordinary code motion.
+//
+//===----------------------------------------------------------------------===//
+
+#include "attn/Dialect/Attn/IR/Attn.h"
+#include "attn/Target/CPU/CpuTarget.h"
+#include "attn/Target/CPU/Passes.h"
+#include "attn/Target/CPU/ScoreModifier.h"
+
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Interfaces/ValueBoundsOpInterface.h"
+#include "mlir/Transforms/LoopInvariantCodeMotionUtils.h"
+#include "llvm/Support/MathExtras.h"
+
+#define DEBUG_TYPE "attn-cpu-pack-operands"
+
+namespace mlir::attn::cpu {
+#define GEN_PASS_DEF_ATTNCPUPACKOPERANDSPASS
+#include "attn/Target/CPU/Passes.h.inc"
+} // namespace mlir::attn::cpu
+
+using namespace mlir;
+using namespace mlir::attn;
+using namespace mlir::attn::cpu;
+
+namespace {
+using Tile = OnlineAttentionOp::Dim;
+constexpr double kLog2E = 1.4426950408889634;
+
+class Packer {
+public:
+  Packer(OnlineAttentionOp op, RewriterBase &b, const CpuTarget &target)
+      : op(op), b(b), loc(op.getLoc()), target(target),
+        element(
+            cast<RankedTensorType>(op.getQuery().getType()).getElementType()),
+        accumulator(
+            cast<RankedTensorType>(op.getAcc().getType()).getElementType()) {
+    isPaired =
+        element.isBF16() && target.hasBf16Dot && target.vectorBits == 512;
+    lanes = target.lanes(accumulator.getIntOrFloatBitWidth());
+  }
+
+  /// Replaces the operation, or says why not.
+  LogicalResult pack();
+  bool areValuesInPlace() const { return valuesInPlace; }
+
+private:
+  AffineMap mapOf(unsigned index) {
+    return cast<AffineMapAttr>(op.getIndexingMaps()[index]).getValue();
+  }
+  std::optional<unsigned> positionOf(unsigned map, unsigned dim) {
+    return mapOf(map).getResultPosition(b.getAffineDimExpr(dim));
+  }
+  /// The operand's map over (g, row, depth), its own dimensions being (g,
+  /// `row`, `depth`).
+  AffineMap packMap(unsigned operand, unsigned row, unsigned depth) {
+    SmallVector<AffineExpr> results;
+    for (unsigned position = 0; position < mapOf(operand).getNumResults();
+         ++position) {
+      unsigned dim = mapOf(operand).getDimPosition(position);
+      results.push_back(b.getAffineDimExpr(dim == row     ? 1
+                                           : dim == depth ? 2
+                                                          : 0));
+    }
+    return AffineMap::get(3, 0, results, b.getContext());
+  }
+  Value packInto(PackLayout layout, Value source, Value valid, AffineMap map,
+                 ArrayRef<int64_t> shape, Type type, double scale,
+                 int64_t align) {
+    Value dest = tensor::EmptyOp::create(b, loc, shape, type);
+    return PackOp::create(b, loc, TypeRange(dest),
+                          PackLayoutAttr::get(b.getContext(), layout), source,
+                          valid, dest, AffineMapAttr::get(map),
+                          b.getF64FloatAttr(scale), b.getI64IntegerAttr(align))
+        .getResult(0);
+  }
+  Value packQuery(double scale);
+  Value packKey();
+  Value packValue();
+  bool liesInDenseRows(Value value);
+
+  OnlineAttentionOp op;
+  RewriterBase &b;
+  Location loc;
+  const CpuTarget &target;
+  Type element, accumulator;
+  bool isPaired = false, valuesInPlace = false;
+  int64_t lanes = 0, keyLimit = 0;
+};
+} // namespace
+
+Value Packer::packQuery(double scale) {
+  auto acc = cast<RankedTensorType>(op.getAcc().getType());
+  int64_t depth = cast<RankedTensorType>(op.getQuery().getType())
+                      .getDimSize(*positionOf(0, Tile::kHeadSize));
+  AffineMap map = packMap(0, Tile::kQuery, Tile::kHeadSize);
+  SmallVector<int64_t> shape{
+      acc.getDimSize(0), acc.getDimSize(1),
+      isPaired ? static_cast<int64_t>(llvm::alignTo(depth, 2)) : depth};
+  bool hasGroup = map.isFunctionOfDim(0);
+  Type type = isPaired ? element : accumulator;
+  Value packed = packInto(PackLayout::Rows, op.getQuery(), Value(), map,
+                          hasGroup ? ArrayRef<int64_t>(shape)
+                                   : ArrayRef<int64_t>(shape).drop_front(),
+                          type, isPaired ? 1.0 : scale, target.tileRows());
+  if (hasGroup)
+    return packed;
+  SmallVector<ReassociationIndices> groups{{0, 1}, {2}};
+  return tensor::ExpandShapeOp::create(
+      b, loc, RankedTensorType::get(shape, type), packed, groups);
+}
+
+Value Packer::packKey() {
+  int64_t depth = cast<RankedTensorType>(op.getKey().getType())
+                      .getDimSize(*positionOf(1, Tile::kHeadSize));
+  int64_t columns = target.tileColumns(accumulator.getIntOrFloatBitWidth());
+  SmallVector<int64_t> shape{
+      static_cast<int64_t>(llvm::divideCeil(keyLimit, columns)), depth,
+      columns};
+  if (isPaired) {
+    shape[1] = llvm::divideCeil(depth, 2);
+    shape.push_back(2);
+  }
+  return packInto(PackLayout::Panels, op.getKey(), op.getKeyValid(),
+                  packMap(1, Tile::kKey, Tile::kHeadSize), shape,
+                  isPaired ? element : accumulator, 1.0, 1);
+}
+
+/// Whether rows of the value lie one after the other, so that reading them in
+/// place costs nothing.
+bool Packer::liesInDenseRows(Value value) {
+  auto slice = value.getDefiningOp<tensor::ExtractSliceOp>();
+  if (!slice)
+    return false;
+  // The last two dimensions of the source are those of the slice: (j, e).
+  RankedTensorType source = slice.getSourceType();
+  llvm::SmallBitVector dropped = slice.getDroppedDims();
+  int64_t rank = source.getRank();
+  return rank >= 2 && !dropped.test(rank - 1) && !dropped.test(rank - 2) &&
+         slice.getType().getRank() == 2 &&
+         getConstantIntValue(slice.getMixedSizes().back()) ==
+             source.getShape().back();
+}
+
+Value Packer::packValue() {
+  auto type = cast<RankedTensorType>(op.getValue().getType());
+  int64_t width = cast<RankedTensorType>(op.getAcc().getType()).getDimSize(2);
+  bool isRowMajor = *positionOf(2, Tile::kKey) == 0;
+  if (isRowMajor && type.getElementType() == accumulator &&
+      type.getDimSize(1) == width && !op.getKeyValid() &&
+      liesInDenseRows(op.getValue())) {
+    valuesInPlace = true;
+    return op.getValue();
+  }
+  SmallVector<int64_t> shape{
+      isPaired ? static_cast<int64_t>(llvm::divideCeil(keyLimit, 2)) : keyLimit,
+      width};
+  if (isPaired)
+    shape.push_back(2);
+  return packInto(PackLayout::Rows, op.getValue(), op.getKeyValid(),
+                  packMap(2, Tile::kKey, Tile::kValueSize), shape,
+                  isPaired ? element : accumulator, 1.0, 1);
+}
+
+LogicalResult Packer::pack() {
+  unsigned keyPosition = *positionOf(1, Tile::kKey);
+  FailureOr<int64_t> bound = ValueBoundsConstraintSet::computeConstantBound(
+      presburger::BoundType::UB,
+      {op.getKey(), static_cast<int64_t>(keyPosition)},
+      /*stopCondition=*/nullptr,
+      /*closedUB=*/true);
+  if (failed(bound) || *bound < 1 || *bound > (1 << 20))
+    return op.emitOpError() << "expected a key tile whose extent has a "
+                               "constant bound of at most 2^20; tile first";
+  keyLimit = llvm::alignTo(
+      *bound, target.tileColumns(accumulator.getIntOrFloatBitWidth()));
+  auto acc = cast<RankedTensorType>(op.getAcc().getType());
+  if (acc.getDimSize(1) % target.tileRows() != 0 ||
+      acc.getDimSize(2) % lanes != 0)
+    return op.emitOpError() << "expected a state whose rows are a multiple of "
+                            << target.tileRows() << " and columns of " << lanes
+                            << ", got " << acc;
+
+  b.setInsertionPoint(op);
+  bool hasScoreMod = !op.getScoreMod().empty();
+  bool isInLog2 = areScoresInLog2(op.getSoftcap().has_value(), hasScoreMod,
+                                  op.getBias() != nullptr);
+  double scale = op.getScale().convertToDouble() * (isInLog2 ? kLog2E : 1.0);
+  // A scale inside the exponent must not turn the order of scores around.
+  if (scale <= 0)
+    isPaired = false;
+  Value rows = tensor::DimOp::create(b, loc, op.getQuery(),
+                                     *positionOf(0, Tile::kQuery));
+  Value keys = tensor::DimOp::create(b, loc, op.getKey(), keyPosition);
+  Value query = packQuery(scale), key = packKey(), value = packValue();
+  AffineMapAttr biasMap = op.getBias()
+                              ? cast<AffineMapAttr>(op.getIndexingMaps()[3])
+                              : AffineMapAttr();
+  auto packed = OnlinePackedOp::create(
+      b, loc, op.getResultTypes(), query, key, value, op.getBias(),
+      op.getKeyValid(), op.getAcc(), op.getMax(), op.getSum(), rows, keys,
+      op.getBatch(), op.getHead(), op.getFirstQuery(), op.getFirstKey(),
+      op.getNumQueries(), op.getNumKeys(), biasMap,
+      isPaired ? b.getF64FloatAttr(scale) : FloatAttr(), op.getSoftcapAttr(),
+      op.getMaskAttr());
+  packed.getScoreMod().takeBody(op.getScoreMod());
+  b.replaceOp(op, packed.getResults());
+  return success();
+}
+
+namespace {
+struct PackOperandsPass
+    : cpu::impl::AttnCpuPackOperandsPassBase<PackOperandsPass> {
+  using AttnCpuPackOperandsPassBase::AttnCpuPackOperandsPassBase;
+
+  void runOnOperation() override {
+    if (vectorBits != 256 && vectorBits != 512) {
+      getOperation().emitError()
+          << "expected vector-bits of 256 or 512, got " << vectorBits;
+      return signalPassFailure();
+    }
+    CpuTarget target{vectorBits, bf16Dot};
+    SmallVector<OnlineAttentionOp> ops;
+    getOperation().walk([&](OnlineAttentionOp op) { ops.push_back(op); });
+    for (OnlineAttentionOp op : ops) {
+      IRRewriter rewriter(op);
+      Packer packer(op, rewriter, target);
+      if (failed(packer.pack()))
+        return signalPassFailure();
+      ++numPacked;
+      numValuesInPlace += packer.areValuesInPlace();
+    }
+    getOperation().walk(
+        [](LoopLikeOpInterface loop) { moveLoopInvariantCode(loop); });
+  }
+};
+} // namespace

@@ -1,0 +1,93 @@
+//===- MicroKernel.cpp - the register-tile matrix product -----------------===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The accumulators are loop-carried vectors, so that they stay in registers
+// whatever the memory around them does.
+//
+//===----------------------------------------------------------------------===//
+
+#include "attn/Target/CPU/MicroKernel.h"
+
+#include "mlir/Dialect/X86Vector/X86VectorDialect.h"
+
+using namespace mlir;
+using namespace mlir::attn::cpu;
+
+namespace {
+/// The indices of an element `row + rows` rows and `column + columns` columns
+/// from the tile's first.
+SmallVector<Value> offsetIndices(KernelBuilder &k, const TileRef &tile,
+                                 Value row, int64_t rows, Value column,
+                                 int64_t columns) {
+  SmallVector<Value> at = tile.at;
+  unsigned last = at.size() - 1;
+  at[last - 1] = k.add(row ? k.add(at[last - 1], row) : at[last - 1], rows);
+  at[last] = k.add(column ? k.add(at[last], column) : at[last], columns);
+  return at;
+}
+
+/// One step of the depth: a vector of B per column vector, a broadcast of A per
+/// row, their products.
+SmallVector<Value> emitStep(KernelBuilder &k, MicroKernelShape shape,
+                            const TileRef &a, const TileRef &b, Value step,
+                            ValueRange accumulators) {
+  Type element = cast<MemRefType>(b.memref.getType()).getElementType();
+  Type accumulator = getElementTypeOrSelf(accumulators.front().getType());
+  bool isPaired = element != accumulator;
+  int64_t width = isPaired ? 2 * shape.lanes : shape.lanes;
+  auto type = k.vectorOf(width, element);
+  SmallVector<Value> columns, result(accumulators.size());
+  for (int64_t v = 0; v < shape.vectors; ++v)
+    columns.push_back(k.load(type, b.memref,
+                             offsetIndices(k, b, step, 0, Value(), v * width)));
+  Value column = isPaired ? k.mul(step, 2) : step;
+  for (int64_t r = 0; r < shape.rows; ++r) {
+    SmallVector<Value> at = offsetIndices(k, a, Value(), r, column, 0);
+    Value broadcast;
+    if (isPaired) {
+      // Two neighbours of a row are one 32-bit word, repeated to all lanes.
+      Value pair = k.load(k.vectorOf(2, element), a.memref, at);
+      Value word = vector::BitCastOp::create(k.b, k.loc,
+                                             k.vectorOf(1, accumulator), pair);
+      Value scalar = vector::ExtractOp::create(k.b, k.loc, word, 0);
+      broadcast = vector::BitCastOp::create(
+          k.b, k.loc, type,
+          k.broadcast(k.vectorOf(shape.lanes, accumulator), scalar));
+    } else {
+      broadcast = k.broadcast(type, k.load(a.memref, at));
+    }
+    for (int64_t v = 0; v < shape.vectors; ++v) {
+      Value old = accumulators[r * shape.vectors + v];
+      result[r * shape.vectors + v] =
+          isPaired ? x86vector::DotBF16Op::create(k.b, k.loc, old.getType(),
+                                                  old, broadcast, columns[v])
+                         .getResult()
+                   : k.fma(broadcast, columns[v], old);
+    }
+  }
+  return result;
+}
+} // namespace
+
+void attn::cpu::emitMicroKernel(KernelBuilder &k, MicroKernelShape shape,
+                                TileRef a, TileRef b, TileRef c, Value depth,
+                                bool accumulate) {
+  auto type = k.vectorOf(shape.lanes,
+                         cast<MemRefType>(c.memref.getType()).getElementType());
+  SmallVector<Value> initial;
+  for (int64_t r = 0; r < shape.rows; ++r)
+    for (int64_t v = 0; v < shape.vectors; ++v)
+      initial.push_back(accumulate
+                            ? k.load(type, c.memref,
+                                     offsetIndices(k, c, Value(), r, Value(),
+                                                   v * shape.lanes))
+                            : k.constant(type, 0));
+  SmallVector<Value> result = k.forLoop(
+      k.index(0), depth, 1, initial, [&](Value step, ValueRange accumulators) {
+        return emitStep(k, shape, a, b, step, accumulators);
+      });
+  for (int64_t r = 0; r < shape.rows; ++r)
+    for (int64_t v = 0; v < shape.vectors; ++v)
+      k.store(result[r * shape.vectors + v], c.memref,
+              offsetIndices(k, c, Value(), r, Value(), v * shape.lanes));
+}

@@ -1,0 +1,280 @@
+//===- Pack.cpp - tiles into the layouts that register tiles read ---------===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Emits attn.pack. Rows are copied by vectors; panels are transposed in
+// registers, a square of rows at a time, so that packing a tile of keys costs
+// about 1 % of using it for a tile of queries.
+//
+//===----------------------------------------------------------------------===//
+
+#include "attn/Target/CPU/Kernels.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+using namespace mlir::attn::cpu;
+
+namespace {
+class PackEmitter {
+public:
+  PackEmitter(KernelBuilder &k, PackOp op, const CpuTarget &target)
+      : k(k), op(op), source(cast<MemRefType>(op.getSource().getType())),
+        dest(cast<MemRefType>(op.getDest().getType())) {
+    hasGroup = op.getMap().isFunctionOfDim(0);
+    int64_t plainRank =
+        (op.getLayout() == PackLayout::Panels ? 3 : 2) + (hasGroup ? 1 : 0);
+    isPaired = dest.getRank() != plainRank;
+    // A pair of bf16 moves as one 32-bit word.
+    word = isPaired ? k.b.getF32Type() : dest.getElementType();
+    lanes = target.lanes(word.getIntOrFloatBitWidth());
+    depth = source.getDimSize(positionOf(2));
+    hasUnitStride =
+        positionOf(2) + 1 == source.getRank() && source.isLastDimUnitStride();
+  }
+
+  void emit();
+
+private:
+  unsigned positionOf(unsigned dim) {
+    return *op.getMap().getResultPosition(
+        getAffineDimExpr(dim, op.getContext()));
+  }
+  Value loadVector(Value group, Value row, Value inRange, int64_t column,
+                   int64_t width);
+  Value loadStrided(ArrayRef<Value> at, int64_t count, int64_t width);
+  Value isRowThere(Value row);
+  SmallVector<Value> destIndices(Value group, ArrayRef<Value> rest);
+  void emitRows(Value group);
+  void emitPairedRows(Value group);
+  void emitPanels(Value group);
+  void emitSquare(Value group, Value panel, Value firstRow, int64_t lane,
+                  bool isWhole);
+  void transpose(SmallVectorImpl<Value> &rows);
+
+  KernelBuilder &k;
+  PackOp op;
+  MemRefType source, dest;
+  Type word;
+  int64_t lanes, depth;
+  bool hasGroup, isPaired, hasUnitStride;
+  Value rows; ///< rows of the source
+  Value flat; ///< the destination with pairs as one dimension
+};
+} // namespace
+
+SmallVector<Value> PackEmitter::destIndices(Value group, ArrayRef<Value> rest) {
+  SmallVector<Value> at;
+  if (hasGroup)
+    at.push_back(group);
+  llvm::append_range(at, rest);
+  return at;
+}
+
+/// `width` elements of a row from `column` on, in the destination's element
+/// type and scaled; zero beyond the source.
+Value PackEmitter::loadVector(Value group, Value row, Value inRange,
+                              int64_t column, int64_t width) {
+  Type to = isPaired ? source.getElementType() : dest.getElementType();
+  auto resultType = k.vectorOf(width, to),
+       type = k.vectorOf(width, source.getElementType());
+  int64_t count = std::min(width, depth - column);
+  if (count <= 0)
+    return k.constant(resultType, 0);
+  SmallVector<Value> at(source.getRank());
+  for (unsigned position = 0; position < at.size(); ++position) {
+    unsigned dim = op.getMap().getDimPosition(position);
+    at[position] = dim == 0 ? group : dim == 1 ? row : k.index(column);
+  }
+  Value value;
+  if (!hasUnitStride) {
+    value = loadStrided(at, count, width);
+  } else if (count == width) {
+    value = k.load(type, op.getSource(), at);
+  } else {
+    Value mask = k.maskBelow(width, k.index(count));
+    value = vector::MaskedLoadOp::create(k.b, k.loc, type, op.getSource(), at,
+                                         mask, k.constant(type, 0));
+  }
+  if (type.getElementTypeBitWidth() < resultType.getElementTypeBitWidth())
+    value = arith::ExtFOp::create(k.b, k.loc, resultType, value);
+  if (double scale = op.getScale().convertToDouble(); scale != 1.0)
+    value = k.mulf(value, k.constant(value.getType(), scale));
+  if (getElementTypeOrSelf(value.getType()).getIntOrFloatBitWidth() >
+      to.getIntOrFloatBitWidth())
+    value = arith::TruncFOp::create(k.b, k.loc, resultType, value);
+  return inRange ? k.select(inRange, value, k.constant(resultType, 0)) : value;
+}
+
+/// Lane by lane, for sources whose rows are not contiguous.
+Value PackEmitter::loadStrided(ArrayRef<Value> first, int64_t count,
+                               int64_t width) {
+  Value result = k.constant(k.vectorOf(width, source.getElementType()), 0);
+  SmallVector<Value> at(first);
+  for (int64_t lane = 0; lane < count; ++lane) {
+    at[positionOf(2)] = k.add(first[positionOf(2)], lane);
+    result = vector::InsertOp::create(k.b, k.loc, k.load(op.getSource(), at),
+                                      result, lane);
+  }
+  return result;
+}
+
+/// Null if every row is valid, else the row's flag.
+Value PackEmitter::isRowThere(Value row) {
+  return op.getValid() ? k.load(op.getValid(), {row}) : Value();
+}
+
+void PackEmitter::emitRows(Value group) {
+  int64_t width = dest.getShape().back();
+  auto storeRow = [&](Value row, function_ref<Value(int64_t)> load) {
+    for (int64_t column = 0; column < width; column += lanes) {
+      SmallVector<Value> at = destIndices(group, {row, k.index(column)});
+      Value value = load(column);
+      if (column + lanes <= width)
+        k.store(value, op.getDest(), at);
+      else
+        vector::MaskedStoreOp::create(
+            k.b, k.loc, op.getDest(), at,
+            k.maskBelow(lanes, k.index(width - column)), value);
+    }
+  };
+  k.forLoop(k.index(0), rows, 1, [&](Value row) {
+    Value isThere = isRowThere(row);
+    storeRow(row, [&](int64_t column) {
+      return loadVector(group, row, isThere, column, lanes);
+    });
+  });
+  if (op.getAlign() == 1)
+    return;
+  Value align = k.index(op.getAlign());
+  Value end = k.mul(k.ceilDiv(rows, op.getAlign()), align);
+  Value zero = k.constant(k.vectorOf(lanes, dest.getElementType()), 0);
+  k.forLoop(rows, end, 1,
+            [&](Value row) { storeRow(row, [&](int64_t) { return zero; }); });
+}
+
+/// Two rows interleaved: lane 2c of a destination row is column c of the even
+/// row, lane 2c + 1 of the odd one.
+void PackEmitter::emitPairedRows(Value group) {
+  int64_t width = dest.getShape().drop_back().back();
+  auto emitPair = [&](Value pair, bool hasOdd) {
+    Value even = k.mul(pair, 2), odd = k.add(even, 1);
+    for (int64_t column = 0; column < width; column += lanes) {
+      Value first = loadVector(group, even, isRowThere(even), column, lanes);
+      Value second =
+          hasOdd ? loadVector(group, odd, isRowThere(odd), column, lanes)
+                 : k.constant(first.getType(), 0);
+      k.store(vector::InterleaveOp::create(k.b, k.loc, first, second), flat,
+              destIndices(group, {pair, k.index(2 * column)}));
+    }
+  };
+  Value whole = k.b.createOrFold<arith::DivUIOp>(k.loc, rows, k.index(2));
+  k.forLoop(k.index(0), whole, 1, [&](Value pair) { emitPair(pair, true); });
+  k.ifThen(k.less(k.mul(whole, 2), rows), [&] { emitPair(whole, false); });
+}
+
+/// Rows become columns: log2(lanes) rounds, each exchanging the off-diagonal
+/// blocks of one size.
+void PackEmitter::transpose(SmallVectorImpl<Value> &square) {
+  for (int64_t half = lanes / 2; half > 0; half /= 2) {
+    SmallVector<int64_t> low, high;
+    for (int64_t lane = 0; lane < lanes; ++lane) {
+      low.push_back(lane & half ? lanes + lane - half : lane);
+      high.push_back(lane & half ? lanes + lane : lane + half);
+    }
+    for (int64_t row = 0; row < lanes; ++row) {
+      if (row & half)
+        continue;
+      Value a = square[row], b = square[row + half];
+      square[row] = vector::ShuffleOp::create(k.b, k.loc, a, b, low);
+      square[row + half] = vector::ShuffleOp::create(k.b, k.loc, a, b, high);
+    }
+  }
+}
+
+/// `lanes` rows from `firstRow` on become lanes [lane, lane + lanes) of a
+/// panel.
+void PackEmitter::emitSquare(Value group, Value panel, Value firstRow,
+                             int64_t lane, bool isWhole) {
+  int64_t perWord = isPaired ? 2 : 1,
+          words = dest.getDimSize((hasGroup ? 1 : 0) + 1);
+  auto wordType = k.vectorOf(lanes, word),
+       stored = k.vectorOf(lanes * perWord, dest.getElementType());
+  for (int64_t column = 0; column < words; column += lanes) {
+    SmallVector<Value> square;
+    for (int64_t r = 0; r < lanes; ++r) {
+      Value row = k.add(firstRow, r),
+            isThere = isWhole ? isRowThere(row) : Value();
+      if (!isWhole) { // a row beyond the last is read as the last one, and
+                      // dropped
+        Value inside = k.less(row, rows), last = k.sub(rows, k.index(1));
+        row = k.min(row, last);
+        isThere = isRowThere(row);
+        isThere =
+            isThere
+                ? arith::AndIOp::create(k.b, k.loc, inside, isThere).getResult()
+                : inside;
+      }
+      Value value =
+          loadVector(group, row, isThere, column * perWord, lanes * perWord);
+      square.push_back(
+          isPaired ? vector::BitCastOp::create(k.b, k.loc, wordType, value)
+                         .getResult()
+                   : value);
+    }
+    transpose(square);
+    for (int64_t r = 0; r < std::min(lanes, words - column); ++r) {
+      Value value =
+          isPaired ? vector::BitCastOp::create(k.b, k.loc, stored, square[r])
+                         .getResult()
+                   : square[r];
+      k.store(value, flat,
+              destIndices(group, {panel, k.index(column + r),
+                                  k.index(lane * perWord)}));
+    }
+  }
+}
+
+void PackEmitter::emitPanels(Value group) {
+  int64_t columns = dest.getShape().drop_back(isPaired ? 1 : 0).back();
+  k.forLoop(k.index(0), k.ceilDiv(rows, columns), 1, [&](Value panel) {
+    Value firstRow = k.mul(panel, columns);
+    Value isWhole = arith::CmpIOp::create(k.b, k.loc, arith::CmpIPredicate::sle,
+                                          k.add(firstRow, columns), rows);
+    auto branch =
+        scf::IfOp::create(k.b, k.loc, isWhole, /*withElseRegion=*/true);
+    for (bool whole : {true, false}) {
+      OpBuilder::InsertionGuard guard(k.b);
+      k.b.setInsertionPointToStart(whole ? branch.thenBlock()
+                                         : branch.elseBlock());
+      for (int64_t lane = 0; lane < columns; lane += lanes)
+        emitSquare(group, panel, k.add(firstRow, lane), lane, whole);
+    }
+  });
+}
+
+void PackEmitter::emit() {
+  rows = k.dim(op.getSource(), positionOf(1));
+  flat = op.getDest();
+  if (isPaired) {
+    SmallVector<ReassociationIndices> groups;
+    for (int64_t i = 0; i + 1 < dest.getRank(); ++i)
+      groups.push_back({i});
+    groups.back().push_back(dest.getRank() - 1);
+    flat = memref::CollapseShapeOp::create(k.b, k.loc, flat, groups);
+  }
+  auto body = [&](Value group) {
+    if (op.getLayout() == PackLayout::Panels)
+      emitPanels(group);
+    else if (isPaired)
+      emitPairedRows(group);
+    else
+      emitRows(group);
+  };
+  if (hasGroup)
+    k.forLoop(k.index(0), k.dim(op.getSource(), positionOf(0)), 1, body);
+  else
+    body(Value());
+}
+
+void attn::cpu::emitPack(KernelBuilder &k, PackOp op, const CpuTarget &target) {
+  PackEmitter(k, op, target).emit();
+}
