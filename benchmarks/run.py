@@ -28,6 +28,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--no-ours", action="store_true", help="measure peers and limits only")
     parser.add_argument("--no-install", action="store_true", help="use the packages that are there")
     parser.add_argument("--keep", action="store_true", help="merge into the records already in --out")
+    parser.add_argument("--batch", type=int, default=1, help="cases prepared before any of them is timed")
     parser.add_argument("--lock", metavar="FILE", help="hold this file's lock while timing")
     parser.add_argument("--list", action="store_true", help="print the cases and stop")
     options = parser.parse_args()
@@ -55,13 +56,15 @@ def main() -> int:
     if options.limits and not pathlib.Path(options.limits).is_dir():
         print(f"error: --limits: expected a folder, got '{options.limits}'", file=sys.stderr)
         return 2
-    records = session.measure(selected, options)
-    if options.keep and options.out.exists():
-        records = session.merge(json.loads(options.out.read_text()), records)
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(records, indent=1) + "\n")
     about = machine.describe(ROOT, options.threads)
-    options.out.with_suffix(".machine.json").write_text(json.dumps(about, indent=1) + "\n")
+    old = json.loads(options.out.read_text()) if options.keep and options.out.exists() else []
+
+    def keep(records: list[dict]) -> None:
+        options.out.write_text(json.dumps(session.merge(old, records), indent=1) + "\n")
+        options.out.with_suffix(".machine.json").write_text(json.dumps(about, indent=1) + "\n")
+
+    records = session.measure(selected, options, keep)
     import report
 
     print(report.text_table(records))

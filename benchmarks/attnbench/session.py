@@ -12,20 +12,20 @@ import pathlib
 import sys
 
 from . import contenders
-from .cases import Case
+from .cases import Case, all_cases
 from .contenders import LIMIT, OURS, Settings
 from .contest import Contender, Plan, compete, exclusive
 from .probe import Probe
 
 
-def _progress(cases: list[Case]):
-    """The cases, under a progress bar where a person watches."""
+def _progress(count: int):
+    """Two functions, "one case more" and "now doing this": a progress bar where a person watches, else lines."""
     if not sys.stderr.isatty():
-        return cases, lambda text: print(text, file=sys.stderr, flush=True)
+        return lambda: None, lambda text: print(text, file=sys.stderr, flush=True)
     from tqdm import tqdm
 
-    bar = tqdm(cases, unit="case")
-    return bar, bar.set_postfix_str
+    bar = tqdm(total=count, unit="case")
+    return bar.update, bar.set_postfix_str
 
 
 def _entrants(case: Case, options) -> list[str]:
@@ -74,50 +74,65 @@ def record(case: Case, field: dict[str, Contender], probe: Probe | None, threads
     }
 
 
-def contest(case: Case, options, probe: Probe, say) -> dict:
-    """Prepares every contender in turn, then lets them compete."""
-    folder = options.build / "bench"
-    settings = Settings(options.threads, str(folder), options.limits and str(pathlib.Path(options.limits).resolve()),
-                        {"build": str(options.build)})
-    plan = Plan(seconds=options.seconds)
-    field: dict[str, Contender] = {}
-    rounds = 0
-    probe.reset()
-    try:
+class Contest:
+    """One case: its contenders are prepared first and compete later, so that several cases can share a quiet minute."""
+
+    def __init__(self, case: Case, options, say):
+        self.case, self.options, self.say = case, options, say
+        folder = options.build / "bench"
+        limits = options.limits and str(pathlib.Path(options.limits).resolve())
+        settings = Settings(options.threads, str(folder), limits, {"build": str(options.build)})
+        self.plan = Plan(seconds=options.seconds)
+        self.field: dict[str, Contender] = {}
         for name in _entrants(case, options):
             say(f"{case.id}: preparing {name}")
-            field[name] = Contender(name, case, settings, folder / "log" / f"{case.id}-{name}.txt")
-            field[name].wait_until_ready(plan.prepare_timeout)
+            self.field[name] = Contender(name, case, settings, folder / "log" / f"{case.id}-{name}.txt")
+            self.field[name].wait_until_ready(self.plan.prepare_timeout)
+
+    def run(self, probe: Probe) -> dict:
+        """The record of the case."""
+        case, field, rounds = self.case, self.field, 1
+        probe.reset()
         if case.kind in ("compile", "memory"):  # the preparing run was the measurement
             for one in field.values():
                 if not one.failed:
                     one.best_ms, one.calls = one.ready["first_ms"], 1
-            rounds = 1
         else:
-            with exclusive(options.lock):
-                say(f"{case.id}: timing")
-                rounds = compete(list(field.values()), plan, lambda: probe.sample(
-                    bfloat16=case.dtype == "bfloat16", bandwidth=case.n == 1))
-        return record(case, field, probe, options.threads, rounds)
-    finally:
-        for one in field.values():
+            rounds = compete(list(field.values()), self.plan, lambda: probe.sample(
+                bfloat16=case.dtype == "bfloat16", bandwidth=case.n == 1))
+        made = record(case, field, probe, self.options.threads, rounds)
+        summary = {OURS: made["ms"], LIMIT: made["limit_ms"], **made["peers"]}
+        self.say(f"{case.id}: " + ", ".join(f"{name} {time}" for name, time in summary.items() if time))
+        return made
+
+    def close(self) -> None:
+        for one in self.field.values():
             one.close()
 
 
-def measure(cases: list[Case], options) -> list[dict]:
-    """The records of all cases, in order."""
+def measure(cases: list[Case], options, keep) -> list[dict]:
+    """The records of all cases, in order; `keep` gets those so far after each batch."""
     probe = Probe(options.build / "bench", options.threads)
-    bar, say = _progress(cases)
+    advance, say = _progress(len(cases))
     records = []
-    for case in bar:
-        records.append(contest(case, options, probe, say))
-        summary = {OURS: records[-1]["ms"], LIMIT: records[-1]["limit_ms"], **records[-1]["peers"]}
-        say(f"{case.id}: " + ", ".join(f"{name} {time}" for name, time in summary.items() if time))
+    for start in range(0, len(cases), options.batch):
+        batch: list[Contest] = []
+        try:
+            for case in cases[start:start + options.batch]:
+                batch.append(Contest(case, options, say))
+            with exclusive(options.lock):
+                for one in batch:
+                    records.append(one.run(probe))
+                    advance()
+        finally:
+            for one in batch:
+                one.close()
+        keep(records)
     return records
 
 
 def merge(old: list[dict], new: list[dict]) -> list[dict]:
-    """Old records with those measured again replaced, in the order of the old ones."""
-    fresh = {one["id"]: one for one in new}
-    kept = [fresh.pop(one["id"], one) for one in old]
-    return kept + [one for one in new if one["id"] in fresh]
+    """Old records with those measured again replaced; the rest follows, all in the order of the table."""
+    both = {one["id"]: one for one in (*old, *new)}
+    order = {case.id: place for place, case in enumerate(all_cases())}
+    return sorted(both.values(), key=lambda one: order.get(one["id"], len(order)))
