@@ -40,27 +40,36 @@ def passes_page():
 
 
 def phases():
-    """(name, summary) of each phase in lib/Pipelines/Phases.def, in order."""
-    candidates = [*ods.ROOT.glob("lib/Pipelines/Phases.def"), *ods.ROOT.glob("include/attn/Pipelines/Phases.def")]
-    if not candidates:
+    """(name, dump, summary) of each phase in Phases.def, in order."""
+    table = ods.INCLUDE / "attn" / "Pipelines" / "Phases.def"
+    if not table.exists():
         return []
-    return re.findall(r'^ATTN_PHASE\(\s*\w+\s*,\s*"([^"]+)"\s*,\s*"([^"]+)"', candidates[0].read_text(), re.M)
+    text = r'\s*"([^"]+)"\s*'
+    return re.findall(rf"^ATTN_PHASE\(\s*\w+\s*,{text},{text},{text}\)", table.read_text(), re.M)
+
+
+def diagram():
+    names = [name for name, _, _ in phases()] + ["run"]
+    lines = ["```mermaid", "flowchart LR"]
+    lines += [f'  {name}["{number:02} {name}"]' for number, name in enumerate(names, 1)]
+    lines += [f"  {left} --> {right}" for left, right in zip(names, names[1:])]
+    return "\n".join(lines) + "\n```\n"
 
 
 def pipeline_page():
-    table = phases()
-    lines = ["# Pipeline\n\nThe phases of the compiler, in order. Each can be dumped, and each dump can be resumed.\n"]
-    lines += ["```mermaid", "flowchart LR"]
-    lines += [f'  {name}["{number:02} {name}"]' for number, (name, _) in enumerate(table, 1)]
-    lines += [f"  {left} --> {right}" for (left, _), (right, _) in zip(table, table[1:])]
-    lines += ["```", "", "| phase | what it does |", "| --- | --- |"]
-    lines += [f"| `{name}` | {summary} |" for name, summary in table]
+    lines = ["# Pipeline", "", "The phases of the compiler, in order: `--from` and `--to` name them, `--dump-phases=DIR`"]
+    lines += ["writes the IR after each, and every dump of a pass pipeline can be fed back in. Each ends with a pass that"]
+    lines += ["lists what may cross the border to the next one.", "", diagram()]
+    lines += ["| phase | what it does | dump |", "| --- | --- | --- |"]
+    lines += [f"| `{name}` | {summary} | `{dump}` |" for name, dump, summary in phases()]
+    lines += ["| `run` | the library in a process, called through the C runtime | |"]
     return "\n".join(lines)
 
 
 def run_commands(path, build):
     """A written page with the outputs that its commands have now. They share a folder, with the sources as $SOURCE."""
     text = path.read_text()
+    text = re.sub(r"(?<=<!-- phases -->\n)```mermaid\n.*?```\n", lambda _: diagram(), text, flags=re.S)
     pattern = re.compile(r"(```sh\n(.*?)```\n<!-- output -->\n```\w*\n)(.*?)(```\n)", re.S)
     if not pattern.search(text):
         return text
