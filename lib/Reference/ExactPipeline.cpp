@@ -17,16 +17,22 @@
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Linalg/Passes.h"
+#include "mlir/Dialect/Linalg/Utils/Utils.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Dialect/SCF/Transforms/Passes.h"
 #include "mlir/Dialect/Tensor/Transforms/Transforms.h"
+#include "mlir/IR/IRMapping.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/Target/LLVMIR/Dialect/All.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "mlir/Transforms/Passes.h"
+#include "mlir/Transforms/RegionUtils.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 using namespace mlir::attn::reference;
@@ -41,6 +47,57 @@ struct DecomposeConcat : PassWrapper<DecomposeConcat, OperationPass<ModuleOp>> {
     tensor::populateDecomposeTensorConcatPatterns(patterns);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
+  }
+};
+
+/// memref.copy is a call into a library that is not there; a loop does as well.
+struct CopyByLinalg : PassWrapper<CopyByLinalg, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(CopyByLinalg)
+  StringRef getName() const override { return "CopyByLinalg"; }
+  void runOnOperation() override {
+    SmallVector<memref::CopyOp> copies;
+    getOperation()->walk([&](memref::CopyOp op) { copies.push_back(op); });
+    for (memref::CopyOp op : copies) {
+      OpBuilder builder(op);
+      linalg::makeMemRefCopyOp(builder, op.getLoc(), op.getSource(),
+                               op.getTarget());
+      op.erase();
+    }
+  }
+};
+
+/// Puts every linalg operation into a function of its own. LLVM's time grows
+/// faster than a function's size, and a model is hundreds of loop nests.
+struct OutlineLoops : PassWrapper<OutlineLoops, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(OutlineLoops)
+  StringRef getName() const override { return "OutlineLoops"; }
+  void runOnOperation() override {
+    SmallVector<linalg::LinalgOp> ops;
+    getOperation()->walk([&](linalg::LinalgOp op) { ops.push_back(op); });
+    for (auto [number, op] : llvm::enumerate(ops))
+      outline(op, ("attn_reference_loops_" + Twine(number)).str());
+  }
+
+  void outline(Operation *op, StringRef name) {
+    llvm::SetVector<Value> values(op->operand_begin(), op->operand_end());
+    getUsedValuesDefinedAbove(op->getRegions(), values);
+    ArrayRef<Value> arguments = values.getArrayRef();
+    OpBuilder builder(&getContext());
+    builder.setInsertionPointToEnd(getOperation().getBody());
+    auto func = func::FuncOp::create(
+        builder, op->getLoc(), name,
+        builder.getFunctionType(ValueRange(arguments).getTypes(), {}));
+    func.setPrivate();
+    func->setAttr("passthrough", builder.getStrArrayAttr({"noinline"}));
+    Block *body = func.addEntryBlock();
+    builder.setInsertionPointToStart(body);
+    IRMapping mapping;
+    mapping.map(arguments, body->getArguments());
+    builder.clone(*op, mapping);
+    func::ReturnOp::create(builder, op->getLoc());
+    builder.setInsertionPoint(op);
+    func::CallOp::create(builder, op->getLoc(), func, arguments);
+    op->erase();
   }
 };
 } // namespace
@@ -58,8 +115,9 @@ void mlir::attn::reference::addDecomposition(OpPassManager &pm) {
   pm.addPass(createConvertAttnToLinalgPass());
   pm.addPass(std::make_unique<DecomposeConcat>());
   pm.addPass(createCanonicalizerPass());
-  // Shapes that only the run knows are checked by it.
-  pm.addPass(createGenerateRuntimeVerificationPass());
+  pm.addPass(createCheckShapes());
+  pm.addPass(createCSEPass());
+  pm.addPass(createCanonicalizerPass());
 }
 
 std::vector<std::string>
@@ -96,6 +154,8 @@ void mlir::attn::reference::addLowering(OpPassManager &pm) {
   bufferization::buildBufferDeallocationPipeline(pm, {});
   pm.addPass(createConvertBufferizationToMemRefPass());
 
+  pm.addPass(std::make_unique<CopyByLinalg>());
+  pm.addPass(std::make_unique<OutlineLoops>());
   pm.addPass(createForallToForLoopPass());
   pm.addNestedPass<func::FuncOp>(createConvertLinalgToLoopsPass());
   pm.addPass(memref::createExpandStridedMetadataPass());

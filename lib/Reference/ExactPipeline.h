@@ -10,6 +10,7 @@
 #define ATTN_LIB_REFERENCE_EXACTPIPELINE_H
 
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassManager.h"
 
 namespace mlir::attn::reference {
@@ -19,6 +20,10 @@ constexpr const char kCheckFunction[] = "attn_reference_check";
 
 /// Registers what the pipeline needs beyond the dialects that it depends on.
 void registerExactPipelineExtensions(DialectRegistry &registry);
+
+/// A pass that asserts, for operations on tensors, what only the run knows of
+/// their extents and indices, so that wrong ones do no harm.
+std::unique_ptr<Pass> createCheckShapes();
 
 /// From attn and linalg on tensors to loops-free linalg with assertions.
 void addDecomposition(OpPassManager &pm);
