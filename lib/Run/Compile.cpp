@@ -9,6 +9,7 @@
 
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Program.h"
+#include "llvm/Support/Signals.h"
 
 namespace attn::run {
 
@@ -29,6 +30,7 @@ compileIR(const Options &options, std::unique_ptr<llvm::FileRemover> &remover) {
           llvm::sys::fs::createTemporaryFile("attn-run", "so", library))
     return makeError("cannot create a temporary file: " + code.message());
   remover = std::make_unique<llvm::FileRemover>(library);
+  llvm::sys::RemoveFileOnSignal(library);
   std::vector<llvm::StringRef> command = {options.compiler, options.path, "-o",
                                           library, "--emit=so"};
   command.insert(command.end(), options.compilerArgs.begin(),

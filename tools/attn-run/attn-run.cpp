@@ -61,6 +61,9 @@ struct CommandLine {
                             cl::desc("Fail above this relative error")};
   cl::opt<bool, true> json{"json", cl::desc("Report as JSON"),
                            cl::location(options.json), cl::cat(category)};
+  Text compiler{"compiler", cl::location(options.compiler),
+                cl::desc("Default: the attn-compile beside this program"),
+                cl::value_desc("file"), cl::cat(category)};
   Texts compilerArgs{"compile-arg", cl::value_desc("flag"),
                      cl::desc("Handed to attn-compile, for IR"),
                      cl::location(options.compilerArgs), cl::cat(category)};
@@ -83,11 +86,10 @@ int main(int argc, char **argv) {
   if (line.tolerance.getNumOccurrences())
     options.tolerance = line.tolerance;
   options.integerLimit = line.integerLimit;
-  SmallString<128> compiler(
-      sys::fs::getMainExecutable(argv[0], reinterpret_cast<void *>(&main)));
-  sys::path::remove_filename(compiler);
-  sys::path::append(compiler, "attn-compile");
-  options.compiler = compiler.str();
+  if (options.compiler.empty()) {
+    std::string self = sys::fs::getMainExecutable(argv[0], (void *)&main);
+    options.compiler = (sys::path::parent_path(self) + "/attn-compile").str();
+  }
   if (Error error = attn::run::run(options)) {
     WithColor::error(errs(), "attn-run") << toString(std::move(error)) << "\n";
     return 1;
