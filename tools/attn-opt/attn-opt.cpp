@@ -5,28 +5,14 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "attn/Conversion/Passes.h"
-#include "attn/Dialect/Attn/IR/Attn.h"
-#include "attn/Dialect/Attn/Interfaces/BufferizableOpInterfaceImpl.h"
+#include "attn/Pipelines/InitAll.h"
 
-#include "attn/Dialect/Attn/Transforms/Passes.h"
-#include "attn/Target/CPU/Passes.h"
-
-#include "mlir/InitAllDialects.h"
-#include "mlir/InitAllExtensions.h"
-#include "mlir/InitAllPasses.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
-  mlir::registerAllDialects(registry);
-  mlir::registerAllExtensions(registry);
-  mlir::registerAllPasses();
-  mlir::attn::registerAttnConversionPasses();
-  mlir::attn::registerAttnTransformsPasses();
-  mlir::attn::cpu::registerAttnCpuPasses();
-  registry.insert<mlir::attn::AttnDialect>();
-  mlir::attn::registerBufferizableOpInterfaceExternalModels(registry);
+  mlir::attn::registerEverything(registry);
+  mlir::attn::registerEveryPass();
   return mlir::asMainReturnCode(mlir::MlirOptMain(
       argc, argv, "attention compiler optimiser\n", registry));
 }

@@ -1,0 +1,39 @@
+//===- Driver.h - one compilation from a file to a file ---------*- C++ -*-===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What attn-compile does, for any tool that compiles.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_PIPELINES_DRIVER_H
+#define ATTN_PIPELINES_DRIVER_H
+
+#include "attn/Emit/Emit.h"
+#include "attn/Pipelines/Phases.h"
+
+namespace mlir::attn {
+
+struct CompileOptions {
+  std::string input, output;
+  std::string target = "cpu";
+  std::string cpu = "native";
+  EmitKind emit = EmitKind::SharedLibrary;
+  /// The first phase to run, and the last.
+  Phase from = Phase::Import, to = Phase::Emit;
+  /// A folder for the IR after every phase; empty for none.
+  std::string dumpFolder;
+  /// Print what the compiler chose, and what it missed.
+  bool remarks = false;
+  /// Print the time of every phase at the end.
+  bool timePhases = false;
+  /// Print a line a phase while it runs.
+  bool progress = false;
+};
+
+/// Reads, compiles and writes. Errors are diagnostics of `context`; on failure
+/// there is no output.
+LogicalResult compile(MLIRContext &context, const CompileOptions &options);
+
+} // namespace mlir::attn
+
+#endif // ATTN_PIPELINES_DRIVER_H

@@ -1,0 +1,48 @@
+//===- Pipelines.h - the passes of every phase ------------------*- C++ -*-===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Builders of pass pipelines with their options. Each is registered, so that
+// attn-opt runs exactly what attn-compile runs.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_PIPELINES_PIPELINES_H
+#define ATTN_PIPELINES_PIPELINES_H
+
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassOptions.h"
+
+namespace mlir::attn {
+
+/// What the phases from tile on know of the CPU they compile for.
+struct CpuPipelineOptions : PassPipelineOptions<CpuPipelineOptions> {
+  Option<int64_t> vectorBits{
+      *this, "vector-bits",
+      llvm::cl::desc("Width of a vector register in bits: 256 or 512"),
+      llvm::cl::init(512)};
+  Option<bool> bf16Dot{*this, "bf16-dot",
+                       llvm::cl::desc("The CPU multiplies pairs of bf16"),
+                       llvm::cl::init(false)};
+};
+
+/// The pipelines of the phases; Phases.def says what each is for. Every one
+/// ends with the check of its border.
+void buildImportPipeline(OpPassManager &manager);
+void buildRaisePipeline(OpPassManager &manager);
+void buildRewritePipeline(OpPassManager &manager);
+void buildTilePipeline(OpPassManager &manager,
+                       const CpuPipelineOptions &options);
+void buildTargetPipeline(OpPassManager &manager,
+                         const CpuPipelineOptions &options);
+
+/// Parts of the target phase: tensors to buffers, and loops on buffers to the
+/// LLVM dialect with the entry points of a library.
+void buildCpuBufferizePipeline(OpPassManager &manager,
+                               const CpuPipelineOptions &options);
+void buildCpuToLLVMPipeline(OpPassManager &manager);
+
+void registerPipelines();
+
+} // namespace mlir::attn
+
+#endif // ATTN_PIPELINES_PIPELINES_H

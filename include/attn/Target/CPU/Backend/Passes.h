@@ -1,0 +1,25 @@
+//===- Passes.h - passes behind bufferisation --------------------*- C++
+//-*-===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What Passes.td declares: constructors, options and registration.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_TARGET_CPU_BACKEND_PASSES_H
+#define ATTN_TARGET_CPU_BACKEND_PASSES_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Pass/Pass.h"
+
+namespace mlir::attn {
+
+#define GEN_PASS_DECL
+#include "attn/Target/CPU/Backend/Passes.h.inc"
+
+#define GEN_PASS_REGISTRATION
+#include "attn/Target/CPU/Backend/Passes.h.inc"
+
+} // namespace mlir::attn
+
+#endif // ATTN_TARGET_CPU_BACKEND_PASSES_H

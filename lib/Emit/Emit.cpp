@@ -1,0 +1,205 @@
+//===- Emit.cpp - from the LLVM dialect to files --------------------------===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Translation to LLVM IR, LLVM's optimisations and code generation.
+//
+//===----------------------------------------------------------------------===//
+
+#include "attn/Emit/Emit.h"
+
+#include "Link.h"
+#include "Weights.h"
+
+#include "mlir/IR/AsmState.h"
+#include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/Analysis/TargetTransformInfo.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FileUtilities.h"
+#include "llvm/Support/Path.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+
+namespace {
+
+/// One run of the phase; holds what its steps share.
+class Emitter {
+public:
+  Emitter(ModuleOp module, const EmitOptions &options)
+      : module(module), options(options) {}
+  LogicalResult emitTo(StringRef path, StringRef finalPath);
+
+private:
+  LogicalResult moveWeights(StringRef path);
+  LogicalResult translate();
+  void optimise();
+  LogicalResult generate(llvm::raw_pwrite_stream &stream);
+  LogicalResult writeText(StringRef path);
+  LogicalResult makeLibrary(StringRef path, StringRef finalPath);
+  LogicalResult fail(const Twine &message) { return module.emitError(message); }
+
+  ModuleOp module;
+  const EmitOptions &options;
+  llvm::LLVMContext context;
+  std::unique_ptr<llvm::TargetMachine> machine;
+  std::unique_ptr<llvm::Module> code;
+  std::string weightsAssembly;
+};
+
+} // namespace
+
+LogicalResult Emitter::moveWeights(StringRef path) {
+  if (!hasLargeConstants(module))
+    return success();
+  FailureOr<std::string> assembly = moveLargeConstants(module, path);
+  if (failed(assembly))
+    return failure();
+  weightsAssembly = *assembly;
+  return success();
+}
+
+LogicalResult Emitter::translate() {
+  std::string error;
+  machine = createTargetMachine(options.cpu, error);
+  if (!machine)
+    return fail(error);
+  code = translateModuleToLLVMIR(module, context, "attn");
+  if (!code)
+    return fail("cannot be translated to LLVM IR");
+  code->setTargetTriple(machine->getTargetTriple());
+  code->setDataLayout(machine->createDataLayout());
+  code->setPICLevel(llvm::PICLevel::BigPIC);
+  code->appendModuleInlineAsm(weightsAssembly);
+  std::string width = std::to_string(options.cpu.vectorBits);
+  for (llvm::Function &function : *code) {
+    if (function.isDeclaration())
+      continue;
+    function.addFnAttr("target-cpu", options.cpu.name);
+    function.addFnAttr("target-features", options.cpu.features);
+    // LLVM prefers 256 bits on some CPUs that run 512 at full speed.
+    function.addFnAttr("prefer-vector-width", width);
+    function.addFnAttr("min-legal-vector-width", width);
+    function.setDoesNotThrow();
+  }
+  return success();
+}
+
+void Emitter::optimise() {
+  llvm::PipelineTuningOptions tuning;
+  // Vector code comes vectorised; packing its scalar rest only costs time.
+  tuning.SLPVectorization = false;
+  tuning.LoopVectorization = true;
+  llvm::PassBuilder builder(machine.get(), tuning);
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager components;
+  llvm::ModuleAnalysisManager modules;
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(components);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, components, modules);
+  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3)
+      .run(*code, modules);
+}
+
+LogicalResult Emitter::generate(llvm::raw_pwrite_stream &stream) {
+  llvm::legacy::PassManager manager;
+  manager.add(llvm::createTargetTransformInfoWrapperPass(
+      machine->getTargetIRAnalysis()));
+  auto type = options.kind == EmitKind::Assembly
+                  ? llvm::CodeGenFileType::AssemblyFile
+                  : llvm::CodeGenFileType::ObjectFile;
+  if (machine->addPassesToEmitFile(manager, stream, nullptr, type))
+    return fail("LLVM cannot write this kind of file for the target");
+  manager.run(*code);
+  return success();
+}
+
+LogicalResult Emitter::writeText(StringRef path) {
+  std::error_code error;
+  llvm::raw_fd_ostream stream(path, error);
+  if (error)
+    return fail("cannot write '" + path + "': " + error.message());
+  if (options.kind == EmitKind::MLIR)
+    module.print(stream);
+  else if (options.kind == EmitKind::LLVMIR)
+    code->print(stream, nullptr);
+  else if (failed(generate(stream)))
+    return failure();
+  stream.close();
+  if (!stream.has_error())
+    return success();
+  error = stream.error();
+  stream.clear_error();
+  return fail("cannot write '" + path + "': " + error.message());
+}
+
+LogicalResult Emitter::makeLibrary(StringRef path, StringRef finalPath) {
+  SmallString<128> object(path);
+  object += ".o";
+  llvm::FileRemover removeObject(object);
+  if (failed(writeText(object)))
+    return failure();
+  std::string error;
+  if (failed(linkSharedLibrary(object, path,
+                               llvm::sys::path::filename(finalPath), error)))
+    return fail(error);
+  return success();
+}
+
+/// Writes to `path`, a temporary name beside `finalPath`.
+LogicalResult Emitter::emitTo(StringRef path, StringRef finalPath) {
+  if (options.kind == EmitKind::MLIR)
+    return writeText(path);
+  bool isText =
+      options.kind == EmitKind::LLVMIR || options.kind == EmitKind::Assembly;
+  SmallString<128> weights(isText ? StringRef(options.weightsPath)
+                                  : StringRef());
+  llvm::FileRemover removeWeights;
+  if (!isText) {
+    weights = path;
+    weights += ".weights";
+    removeWeights.setFile(weights);
+  } else if (weights.empty()) {
+    weights = finalPath;
+    weights += ".weights";
+  }
+  if (failed(moveWeights(weights)) || failed(translate()))
+    return failure();
+  if (!options.llvmDump.empty()) {
+    std::error_code error;
+    llvm::raw_fd_ostream stream(options.llvmDump, error);
+    if (error)
+      return fail("cannot write '" + options.llvmDump +
+                  "': " + error.message());
+    code->print(stream, nullptr);
+  }
+  optimise();
+  return options.kind == EmitKind::SharedLibrary ? makeLibrary(path, finalPath)
+                                                 : writeText(path);
+}
+
+LogicalResult mlir::attn::emitModule(ModuleOp module, StringRef path,
+                                     const EmitOptions &options) {
+  Emitter emitter(module, options);
+  if (path == "-")
+    return emitter.emitTo(path, "attn-output");
+  SmallString<128> temporary;
+  if (std::error_code error =
+          llvm::sys::fs::createUniqueFile(path + ".tmp-%%%%%%", temporary))
+    return module.emitError()
+           << "cannot write '" << path << "': " << error.message();
+  llvm::FileRemover remove(temporary);
+  if (failed(emitter.emitTo(temporary, path)))
+    return failure();
+  if (std::error_code error = llvm::sys::fs::rename(temporary, path))
+    return module.emitError()
+           << "cannot write '" << path << "': " << error.message();
+  remove.releaseFile();
+  return success();
+}

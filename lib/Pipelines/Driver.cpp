@@ -1,0 +1,197 @@
+//===- Driver.cpp - one compilation from a file to a file -----------------===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Runs the phases one after another, with dumps, progress and times.
+//
+//===----------------------------------------------------------------------===//
+
+#include "attn/Pipelines/Driver.h"
+
+#include "mlir/IR/Remarks.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Support/FileUtilities.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/SourceMgr.h"
+#include "llvm/Support/ToolOutputFile.h"
+
+#include <chrono>
+
+using namespace mlir;
+using namespace mlir::attn;
+
+namespace {
+
+/// Names the phase that runs, and keeps the times.
+class Progress {
+public:
+  explicit Progress(const CompileOptions &options) : options(options) {}
+
+  LogicalResult run(StringRef name, llvm::function_ref<LogicalResult()> body) {
+    if (options.progress)
+      llvm::errs() << "attn-compile: " << name << " ...";
+    auto start = std::chrono::steady_clock::now();
+    LogicalResult result = body();
+    std::chrono::duration<double> seconds =
+        std::chrono::steady_clock::now() - start;
+    times.push_back({name.str(), seconds.count()});
+    if (options.progress)
+      llvm::errs() << llvm::format(" %.2f s", seconds.count())
+                   << (failed(result) ? ", failed\n" : "\n");
+    return result;
+  }
+
+  void printTimes() const {
+    double total = 0;
+    for (auto &[name, seconds] : times) {
+      llvm::errs() << llvm::format("%-10s %8.3f s\n", name.c_str(), seconds);
+      total += seconds;
+    }
+    llvm::errs() << llvm::format("%-10s %8.3f s\n", "total", total);
+  }
+
+private:
+  const CompileOptions &options;
+  SmallVector<std::pair<std::string, double>> times;
+};
+
+/// Prints remarks as they come, one a line.
+class RemarkPrinter : public remark::detail::MLIRRemarkStreamerBase {
+public:
+  void streamOptimizationRemark(const remark::detail::Remark &remark) override {
+    remark.print(llvm::errs(), /*printLocation=*/true);
+    llvm::errs() << '\n';
+  }
+};
+
+/// One compilation.
+class Compilation {
+public:
+  Compilation(MLIRContext &context, const CompileOptions &options)
+      : context(context), options(options), progress(options) {}
+  LogicalResult run();
+
+private:
+  LogicalResult fail(const Twine &message) {
+    return emitError(UnknownLoc::get(&context), message);
+  }
+  LogicalResult checkOptions();
+  LogicalResult parse();
+  LogicalResult runPhase(Phase phase);
+  LogicalResult emit();
+  LogicalResult writeModule(StringRef path);
+  std::string dumpPath(Phase phase) const {
+    SmallString<128> path(options.dumpFolder);
+    llvm::sys::path::append(path, getPhaseDump(phase));
+    return path.str().str();
+  }
+
+  MLIRContext &context;
+  const CompileOptions &options;
+  Progress progress;
+  CpuDescription cpu;
+  OwningOpRef<ModuleOp> module;
+};
+
+} // namespace
+
+LogicalResult Compilation::checkOptions() {
+  if (options.target != "cpu")
+    return fail("expected --target=cpu, got '" + options.target +
+                "': this target is not supported");
+  if (options.from > options.to)
+    return fail("expected --from before --to, got '" +
+                getPhaseName(options.from) + "' and '" +
+                getPhaseName(options.to) + "'");
+  std::string error;
+  FailureOr<CpuDescription> described = describeCpu(options.cpu, error);
+  if (failed(described))
+    return fail(error);
+  cpu = *described;
+  if (!options.dumpFolder.empty())
+    if (std::error_code code =
+            llvm::sys::fs::create_directories(options.dumpFolder))
+      return fail("cannot make the folder '" + options.dumpFolder +
+                  "': " + code.message());
+  return success();
+}
+
+LogicalResult Compilation::parse() {
+  std::string error;
+  auto file = openInputFile(options.input, &error);
+  if (!file)
+    return fail(error);
+  llvm::SourceMgr sources;
+  sources.AddNewSourceBuffer(std::move(file), SMLoc());
+  SourceMgrDiagnosticHandler handler(sources, &context);
+  module = parseSourceFile<ModuleOp>(sources, &context);
+  return success(static_cast<bool>(module));
+}
+
+LogicalResult Compilation::runPhase(Phase phase) {
+  PassManager manager(&context, ModuleOp::getOperationName());
+  CpuPipelineOptions pipeline;
+  pipeline.vectorBits = cpu.vectorBits;
+  pipeline.bf16Dot = cpu.hasBf16Dot;
+  buildPhasePipeline(phase, manager, pipeline);
+  // The manifest says what the code needs; a dump must carry it.
+  if (phase == Phase::Target) {
+    Builder builder(&context);
+    (*module)->setAttr("attn.cpu", builder.getStringAttr(cpu.name));
+    (*module)->setAttr("attn.cpu_features",
+                       builder.getStringAttr(cpu.required));
+  }
+  if (failed(manager.run(*module)))
+    return failure();
+  return options.dumpFolder.empty() ? success() : writeModule(dumpPath(phase));
+}
+
+LogicalResult Compilation::writeModule(StringRef path) {
+  EmitOptions text;
+  text.kind = EmitKind::MLIR;
+  return emitModule(*module, path, text);
+}
+
+LogicalResult Compilation::emit() {
+  EmitOptions emit;
+  emit.kind = options.emit;
+  emit.cpu = cpu;
+  if (!options.dumpFolder.empty())
+    emit.llvmDump = dumpPath(Phase::Emit);
+  return emitModule(*module, options.output, emit);
+}
+
+LogicalResult Compilation::run() {
+  if (failed(checkOptions()) ||
+      failed(progress.run("parse", [&] { return parse(); })))
+    return failure();
+  for (Phase phase : getPhases()) {
+    if (phase < options.from || phase > options.to || phase == Phase::Emit)
+      continue;
+    if (failed(
+            progress.run(getPhaseName(phase), [&] { return runPhase(phase); })))
+      return failure();
+  }
+  bool toCode = options.to == Phase::Emit && options.emit != EmitKind::MLIR;
+  if (failed(toCode ? progress.run("emit", [&] { return emit(); })
+                    : writeModule(options.output)))
+    return failure();
+  if (options.timePhases)
+    progress.printTimes();
+  return success();
+}
+
+LogicalResult mlir::attn::compile(MLIRContext &context,
+                                  const CompileOptions &options) {
+  if (options.remarks) {
+    remark::RemarkCategories categories;
+    categories.all = ".*";
+    auto policy = std::make_unique<remark::RemarkEmittingPolicyAll>();
+    if (failed(remark::enableOptimizationRemarks(
+            context, std::make_unique<RemarkPrinter>(), std::move(policy),
+            categories)))
+      return failure();
+  }
+  return Compilation(context, options).run();
+}

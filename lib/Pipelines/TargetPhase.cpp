@@ -1,0 +1,87 @@
+//===- TargetPhase.cpp - tiles on tensors to the LLVM dialect -------------===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The pipeline of the phase `target` for CPUs.
+//
+//===----------------------------------------------------------------------===//
+
+#include "attn/Pipelines/Passes.h"
+#include "attn/Pipelines/Phases.h"
+#include "attn/Pipelines/Pipelines.h"
+#include "attn/Target/CPU/Passes.h"
+
+#include "mlir/Dialect/Bufferization/Transforms/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/Passes.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+
+/// On tensors: operands are packed for register tiles.
+static void addTensorPasses(OpPassManager &manager,
+                            const CpuPipelineOptions &options) {
+  cpu::AttnCpuPackOperandsPassOptions pack;
+  pack.vectorBits = options.vectorBits;
+  pack.bf16Dot = options.bf16Dot;
+  manager.addNestedPass<func::FuncOp>(cpu::createAttnCpuPackOperandsPass(pack));
+  manager.addPass(createCanonicalizerPass());
+  manager.addPass(createCSEPass());
+}
+
+/// On buffers: operations become loops over vectors.
+static void addKernelPasses(OpPassManager &manager,
+                            const CpuPipelineOptions &options) {
+  cpu::AttnCpuLowerTilesPassOptions tiles;
+  tiles.vectorBits = options.vectorBits;
+  tiles.bf16Dot = options.bf16Dot;
+  manager.addNestedPass<func::FuncOp>(cpu::createAttnCpuLowerTilesPass(tiles));
+}
+
+void mlir::attn::buildCpuBufferizePipeline(OpPassManager &manager,
+                                           const CpuPipelineOptions &options) {
+  manager.addPass(bufferization::createEmptyTensorEliminationPass());
+  manager.addPass(createCanonicalizerPass());
+  bufferization::OneShotBufferizePassOptions bufferize;
+  bufferize.bufferizeFunctionBoundaries = true;
+  bufferize.functionBoundaryTypeConversion =
+      bufferization::LayoutMapOption::IdentityLayoutMap;
+  bufferize.unknownTypeConversion =
+      bufferization::LayoutMapOption::IdentityLayoutMap;
+  bufferize.allowReturnAllocsFromLoops = true;
+  manager.addPass(bufferization::createOneShotBufferizePass(bufferize));
+  manager.addPass(createCanonicalizerPass());
+  manager.addPass(createCSEPass());
+}
+
+void mlir::attn::buildTargetPipeline(OpPassManager &manager,
+                                     const CpuPipelineOptions &options) {
+  manager.addNestedPass<func::FuncOp>(createAttnRecordSignaturePass());
+  manager.addPass(createAttnBuildShapeFunctionsPass());
+  addTensorPasses(manager, options);
+  buildCpuBufferizePipeline(manager, options);
+  addKernelPasses(manager, options);
+  buildCpuToLLVMPipeline(manager);
+  manager.addPass(createAttnVerifyTargetPass());
+}
+
+void mlir::attn::registerPipelines() {
+  PassPipelineRegistration<>("attn-import-pipeline", "The phase import",
+                             buildImportPipeline);
+  PassPipelineRegistration<>("attn-raise-pipeline", "The phase raise",
+                             buildRaisePipeline);
+  PassPipelineRegistration<>("attn-rewrite-pipeline", "The phase rewrite",
+                             buildRewritePipeline);
+  PassPipelineRegistration<CpuPipelineOptions>(
+      "attn-tile-pipeline", "The phase tile", buildTilePipeline);
+  PassPipelineRegistration<CpuPipelineOptions>("attn-target-pipeline",
+                                               "The phase target, for CPUs",
+                                               buildTargetPipeline);
+  PassPipelineRegistration<CpuPipelineOptions>("attn-cpu-bufferize-pipeline",
+                                               "Tensors to buffers",
+                                               buildCpuBufferizePipeline);
+  PassPipelineRegistration<>(
+      "attn-cpu-to-llvm-pipeline",
+      "Loops on buffers to the LLVM dialect with the entry points of a library",
+      buildCpuToLLVMPipeline);
+}

@@ -1,0 +1,63 @@
+//===- TensorPhases.cpp - import, raise, rewrite, tile --------------------===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The pipelines of the phases that work on tensors and suit every target.
+//
+//===----------------------------------------------------------------------===//
+
+#include "attn/Dialect/Attn/Transforms/Passes.h"
+#include "attn/Pipelines/Passes.h"
+#include "attn/Pipelines/Pipelines.h"
+
+#include "mlir/Conversion/TosaToArith/TosaToArith.h"
+#include "mlir/Conversion/TosaToLinalg/TosaToLinalg.h"
+#include "mlir/Conversion/TosaToSCF/TosaToSCF.h"
+#include "mlir/Conversion/TosaToTensor/TosaToTensor.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/Passes.h"
+#include "mlir/Dialect/Tosa/Transforms/Passes.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+
+/// Merges equal operations and removes dead ones.
+static void addCleanUp(OpPassManager &manager) {
+  manager.addPass(createCanonicalizerPass());
+  manager.addPass(createCSEPass());
+}
+
+void mlir::attn::buildImportPipeline(OpPassManager &manager) {
+  manager.addPass(createInlinerPass());
+  manager.addPass(createSymbolDCEPass());
+  auto addFunctionPass = [&](std::unique_ptr<Pass> pass) {
+    manager.addNestedPass<func::FuncOp>(std::move(pass));
+  };
+  addFunctionPass(tosa::createTosaToLinalgNamed());
+  addFunctionPass(tosa::createTosaToLinalg());
+  addFunctionPass(createTosaToArithPass());
+  addFunctionPass(createTosaToTensorPass());
+  addFunctionPass(createTosaToSCFPass());
+  addFunctionPass(createConvertElementwiseToLinalgPass());
+  addCleanUp(manager);
+  addFunctionPass(createAttnRecordSignaturePass());
+  manager.addPass(createAttnVerifyImportedPass());
+}
+
+void mlir::attn::buildRaisePipeline(OpPassManager &manager) {
+  addCleanUp(manager);
+  manager.addPass(createAttnVerifyRaisedPass());
+}
+
+void mlir::attn::buildRewritePipeline(OpPassManager &manager) {
+  manager.addPass(createAttnVerifyRewrittenPass());
+}
+
+void mlir::attn::buildTilePipeline(OpPassManager &manager,
+                                   const CpuPipelineOptions &options) {
+  manager.addNestedPass<func::FuncOp>(createAttnRecordSignaturePass());
+  manager.addPass(createAttnBuildShapeFunctionsPass());
+  manager.addNestedPass<func::FuncOp>(createAttnTilePass());
+  addCleanUp(manager);
+  manager.addPass(createAttnVerifyTiledPass());
+}

@@ -1,0 +1,110 @@
+//===- LowerAssert.cpp - a failed assertion is an error status ------------===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The pass attn-cpu-lower-assert: no input may end the process of a caller.
+//
+//===----------------------------------------------------------------------===//
+
+#include "attn/Target/CPU/Backend/Passes.h"
+
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+
+#define DEBUG_TYPE "attn-cpu-lower-assert"
+
+namespace mlir::attn {
+#define GEN_PASS_DEF_ATTNCPULOWERASSERTPASS
+#include "attn/Target/CPU/Backend/Passes.h.inc"
+} // namespace mlir::attn
+
+using namespace mlir;
+using namespace mlir::attn;
+
+namespace {
+struct LowerAssert : attn::impl::AttnCPULowerAssertPassBase<LowerAssert> {
+  void runOnOperation() override;
+
+private:
+  void lowerIn(func::FuncOp function);
+  void lower(cf::AssertOp assertion, ArrayRef<memref::DeallocOp> cleanUp);
+  StringAttr getMessage(StringRef text);
+
+  llvm::StringMap<StringAttr> messages;
+};
+} // namespace
+
+/// The constant that holds `text`; equal texts share one.
+StringAttr LowerAssert::getMessage(StringRef text) {
+  StringAttr &name = messages[text];
+  if (name)
+    return name;
+  auto builder = OpBuilder::atBlockBegin(getOperation().getBody());
+  std::string bytes = (text + Twine('\0')).str();
+  auto type = LLVM::LLVMArrayType::get(builder.getI8Type(), bytes.size());
+  std::string symbol = ("attn_message_" + Twine(messages.size() - 1)).str();
+  LLVM::GlobalOp::create(builder, getOperation().getLoc(), type,
+                         /*isConstant=*/true, LLVM::Linkage::Internal, symbol,
+                         builder.getStringAttr(bytes));
+  return name = builder.getStringAttr(symbol);
+}
+
+void LowerAssert::lower(cf::AssertOp assertion,
+                        ArrayRef<memref::DeallocOp> cleanUp) {
+  Location loc = assertion.getLoc();
+  auto function = assertion->getParentOfType<func::FuncOp>();
+  auto pointer = LLVM::LLVMPointerType::get(&getContext());
+  Block *block = assertion->getBlock();
+  Block *rest = block->splitBlock(assertion->getNextNode());
+  auto *fail = new Block();
+  function.getBody().push_back(fail);
+
+  auto builder = OpBuilder::atBlockEnd(fail);
+  Value message = LLVM::AddressOfOp::create(builder, loc, pointer,
+                                            getMessage(assertion.getMsg()));
+  Value status = function.getArguments().back();
+  if (function->hasAttr("attn.body"))
+    status =
+        LLVM::LoadOp::create(builder, loc, pointer, function.getArgument(0));
+  // Several threads may fail at once: any of the messages will do.
+  auto store = LLVM::StoreOp::create(builder, loc, message, status);
+  store.setAlignment(8);
+  store.setOrdering(LLVM::AtomicOrdering::monotonic);
+  for (memref::DeallocOp dealloc : cleanUp)
+    builder.clone(*dealloc);
+  func::ReturnOp::create(builder, loc);
+
+  builder.setInsertionPointToEnd(block);
+  cf::CondBranchOp::create(builder, loc, assertion.getArg(), rest, fail);
+  assertion.erase();
+}
+
+void LowerAssert::lowerIn(func::FuncOp function) {
+  auto assertions = llvm::to_vector(function.getOps<cf::AssertOp>());
+  if (assertions.empty())
+    return;
+  // What the function allocates before any assertion is freed here too.
+  SmallVector<memref::DeallocOp> cleanUp;
+  function.walk([&](memref::DeallocOp dealloc) {
+    Operation *alloc = dealloc.getMemref().getDefiningOp();
+    bool isFirst = alloc && alloc->getBlock() == &function.front() &&
+                   isa<func::ReturnOp>(dealloc->getBlock()->getTerminator()) &&
+                   llvm::all_of(assertions, [&](cf::AssertOp assertion) {
+                     return assertion->getBlock() != alloc->getBlock() ||
+                            alloc->isBeforeInBlock(assertion);
+                   });
+    if (isFirst)
+      cleanUp.push_back(dealloc);
+  });
+  for (cf::AssertOp assertion : assertions)
+    lower(assertion, cleanUp);
+  numLowered += assertions.size();
+}
+
+void LowerAssert::runOnOperation() {
+  messages.clear();
+  for (auto function : getOperation().getOps<func::FuncOp>())
+    if (function->hasAttr("attn.body") || function->hasAttr("attn.entry"))
+      lowerIn(function);
+}

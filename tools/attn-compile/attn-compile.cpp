@@ -1,0 +1,91 @@
+//===- attn-compile.cpp - a model's IR to a library -----------------------===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The command line of the compiler; lib/Pipelines/Driver.cpp does the work.
+//
+//===----------------------------------------------------------------------===//
+
+#include "attn/Pipelines/Driver.h"
+#include "attn/Pipelines/InitAll.h"
+
+#include "mlir/IR/MLIRContext.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/InitLLVM.h"
+
+using namespace mlir::attn;
+namespace cl = llvm::cl;
+
+namespace {
+
+/// The options of this tool; those of LLVM stay hidden.
+struct Flags {
+  cl::OptionCategory category{"attn-compile options"};
+  cl::opt<std::string> input{cl::Positional, cl::Required, cl::desc("IN"),
+                             cl::cat(category)};
+  cl::opt<std::string> output{"o", cl::Required, cl::value_desc("OUT"),
+                              cl::desc("Output file"), cl::cat(category)};
+  cl::opt<std::string> target{"target", cl::init("cpu"),
+                              cl::desc("Target: cpu or nvptx"),
+                              cl::cat(category)};
+  cl::opt<std::string> cpu{
+      "cpu", cl::init("native"),
+      cl::desc("CPU to compile for: native, x86-64-v3, znver4, ..."),
+      cl::cat(category)};
+  cl::opt<EmitKind> emit{
+      "emit", cl::init(EmitKind::SharedLibrary), cl::desc("Kind of output"),
+      cl::values(clEnumValN(EmitKind::MLIR, "mlir", "MLIR after --to"),
+                 clEnumValN(EmitKind::LLVMIR, "llvm", "LLVM IR"),
+                 clEnumValN(EmitKind::Assembly, "asm", "assembly"),
+                 clEnumValN(EmitKind::Object, "obj", "object file"),
+                 clEnumValN(EmitKind::SharedLibrary, "so", "shared library")),
+      cl::cat(category)};
+  cl::opt<Phase> from{"from", cl::init(Phase::Import),
+                      cl::desc("First phase to run"), phaseValues(),
+                      cl::cat(category)};
+  cl::opt<Phase> to{"to", cl::init(Phase::Emit), cl::desc("Last phase to run"),
+                    phaseValues(), cl::cat(category)};
+  cl::opt<std::string> dump{
+      "dump-phases", cl::value_desc("DIR"),
+      cl::desc("Write the IR after every phase into a folder"),
+      cl::cat(category)};
+  cl::opt<bool> remarks{"remarks",
+                        cl::desc("Print what the compiler chose and missed"),
+                        cl::cat(category)};
+  cl::opt<bool> time{"time-phases", cl::desc("Print the time of every phase"),
+                     cl::cat(category)};
+
+  static cl::ValuesClass phaseValues() {
+    return {
+#define ATTN_PHASE(NAME, FLAG, DUMP, WHAT) clEnumValN(Phase::NAME, FLAG, WHAT),
+#include "attn/Pipelines/Phases.def"
+    };
+  }
+};
+
+} // namespace
+
+int main(int argc, char **argv) {
+  llvm::InitLLVM init(argc, argv);
+  Flags flags;
+  cl::HideUnrelatedOptions(flags.category);
+  cl::ParseCommandLineOptions(argc, argv, "attention compiler\n");
+
+  CompileOptions options;
+  options.input = flags.input;
+  options.output = flags.output;
+  options.target = flags.target;
+  options.cpu = flags.cpu;
+  options.emit = flags.emit;
+  options.from = flags.from;
+  options.to = flags.to;
+  options.dumpFolder = flags.dump;
+  options.remarks = flags.remarks;
+  options.timePhases = flags.time;
+  options.progress = llvm::errs().is_displayed();
+
+  mlir::DialectRegistry registry;
+  registerEverything(registry);
+  mlir::MLIRContext context(registry);
+  context.printOpOnDiagnostic(false);
+  return mlir::failed(compile(context, options));
+}
