@@ -29,7 +29,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--no-install", action="store_true", help="use the packages that are there")
     parser.add_argument("--keep", action="store_true", help="merge into the records already in --out")
     parser.add_argument("--batch", type=int, default=1, help="cases prepared before any of them is timed")
-    parser.add_argument("--lock", metavar="FILE", help="hold this file's lock while timing")
+    parser.add_argument("--quiet", metavar="COMMAND", help="runs while timing, to keep other work off the machine; it gets "
+                        "this process's id, prints a line when all is quiet and ends when its input closes")
     parser.add_argument("--list", action="store_true", help="print the cases and stop")
     options = parser.parse_args()
     options.build = options.build.resolve()

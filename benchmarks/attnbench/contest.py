@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import dataclasses
-import fcntl
 import json
 import os
 import pathlib
@@ -122,13 +121,16 @@ class Contender:
 
 
 @contextlib.contextmanager
-def exclusive(path: str | None):
-    """Holds an advisory lock on a file, if one is named, so that nothing else loads the machine meanwhile."""
-    if not path:
+def quiet(command: str | None):
+    """Keeps a command of the user's running, if there is one, that keeps the rest of the machine quiet.
+
+    It gets the driver's process id, prints a line when all is quiet and ends when its input closes.
+    """
+    if not command:
         yield
         return
-    with open(path, "a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with subprocess.Popen([command, str(os.getpid())], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as keeper:
+        keeper.stdout.readline()
         yield
 
 

@@ -14,7 +14,7 @@ import sys
 from . import contenders
 from .cases import Case, all_cases
 from .contenders import LIMIT, OURS, Settings
-from .contest import Contender, Plan, compete, exclusive
+from .contest import Contender, Plan, compete, quiet
 from .probe import Probe
 
 
@@ -120,7 +120,7 @@ def measure(cases: list[Case], options, keep) -> list[dict]:
         try:
             for case in cases[start:start + options.batch]:
                 batch.append(Contest(case, options, say))
-            with exclusive(options.lock):
+            with quiet(options.quiet):
                 for one in batch:
                     records.append(one.run(probe))
                     advance()
