@@ -125,8 +125,18 @@ LogicalResult Compilation::parse() {
   llvm::SourceMgr sources;
   sources.AddNewSourceBuffer(std::move(file), SMLoc());
   SourceMgrDiagnosticHandler handler(sources, &context);
+  // Unknown operations are parsed all the same, for an error with their names.
+  context.allowUnregisteredDialects();
   module = parseSourceFile<ModuleOp>(sources, &context);
-  return success(static_cast<bool>(module));
+  if (!module)
+    return failure();
+  WalkResult known = module->walk<WalkOrder::PreOrder>([](Operation *op) {
+    if (op->isRegistered())
+      return WalkResult::advance();
+    op->emitError("expected a known operation, got '") << op->getName() << "'";
+    return WalkResult::interrupt();
+  });
+  return failure(known.wasInterrupted());
 }
 
 LogicalResult Compilation::runPhase(Phase phase) {
