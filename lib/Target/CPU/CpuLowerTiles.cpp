@@ -1,4 +1,5 @@
-//===- CpuLowerTiles.cpp - tile-level operations to vectors ------------------===//
+//===- CpuLowerTiles.cpp - tile-level operations to vectors
+//------------------===//
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Pass attn-cpu-lower-tiles: calls the emitter of each tile-level operation.

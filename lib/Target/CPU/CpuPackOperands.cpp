@@ -1,4 +1,5 @@
-//===- CpuPackOperands.cpp - operands of the streaming softmax, packed -------===//
+//===- CpuPackOperands.cpp - operands of the streaming softmax, packed
+//-------===//
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Pass attn-cpu-pack-operands: inserts attn.pack before every step of the
@@ -31,6 +32,9 @@ using namespace mlir::attn::cpu;
 namespace {
 using Tile = OnlineAttentionOp::Dim;
 constexpr double kLog2E = 1.4426950408889634;
+/// Rows of all heads of a group up to which keys are read where they lie: a
+/// panel would be used too rarely to pay.
+constexpr int64_t kMaxFewRows = 8;
 
 class Packer {
 public:
@@ -90,6 +94,8 @@ private:
   const CpuTarget &target;
   Type element, accumulator;
   bool isPaired = false, valuesInPlace = false;
+  bool hasFewRows =
+      false; ///< so few that keys are better read in place than packed
   int64_t lanes = 0, keyLimit = 0;
 };
 } // namespace
@@ -116,6 +122,10 @@ Value Packer::packQuery(double scale) {
 }
 
 Value Packer::packKey() {
+  bool isInPlace =
+      hasFewRows && *positionOf(1, Tile::kKey) == 0 && !op.getKeyValid();
+  if (isInPlace)
+    return op.getKey();
   int64_t depth = cast<RankedTensorType>(op.getKey().getType())
                       .getDimSize(*positionOf(1, Tile::kHeadSize));
   int64_t columns = target.tileColumns(accumulator.getIntOrFloatBitWidth());
@@ -126,6 +136,10 @@ Value Packer::packKey() {
     shape[1] = llvm::divideCeil(depth, 2);
     shape.push_back(2);
   }
+  if (hasFewRows)
+    return packInto(PackLayout::Rows, op.getKey(), op.getKeyValid(),
+                    packMap(1, Tile::kKey, Tile::kHeadSize), {keyLimit, depth},
+                    accumulator, 1.0, 1);
   return packInto(PackLayout::Panels, op.getKey(), op.getKeyValid(),
                   packMap(1, Tile::kKey, Tile::kHeadSize), shape,
                   isPaired ? element : accumulator, 1.0, 1);
@@ -151,9 +165,9 @@ Value Packer::packValue() {
   auto type = cast<RankedTensorType>(op.getValue().getType());
   int64_t width = cast<RankedTensorType>(op.getAcc().getType()).getDimSize(2);
   bool isRowMajor = *positionOf(2, Tile::kKey) == 0;
-  if (isRowMajor && type.getElementType() == accumulator &&
-      type.getDimSize(1) == width && !op.getKeyValid() &&
-      liesInDenseRows(op.getValue())) {
+  bool isNative = type.getElementType() == accumulator || hasFewRows;
+  if (isRowMajor && isNative && type.getDimSize(1) == width &&
+      !op.getKeyValid() && (hasFewRows || liesInDenseRows(op.getValue()))) {
     valuesInPlace = true;
     return op.getValue();
   }
@@ -180,11 +194,15 @@ LogicalResult Packer::pack() {
   keyLimit = llvm::alignTo(
       *bound, target.tileColumns(accumulator.getIntOrFloatBitWidth()));
   auto acc = cast<RankedTensorType>(op.getAcc().getType());
-  if (acc.getDimSize(1) % target.tileRows() != 0 ||
+  hasFewRows = acc.getDimSize(0) * acc.getDimSize(1) <= kMaxFewRows;
+  if ((!hasFewRows && acc.getDimSize(1) % target.tileRows() != 0) ||
       acc.getDimSize(2) % lanes != 0)
-    return op.emitOpError() << "expected a state whose rows are a multiple of "
-                            << target.tileRows() << " and columns of " << lanes
-                            << ", got " << acc;
+    return op.emitOpError()
+           << "expected a state of at most " << kMaxFewRows
+           << " rows, or whose rows are a multiple of " << target.tileRows()
+           << ", and columns of " << lanes << ", got " << acc;
+  if (hasFewRows)
+    isPaired = false;
 
   b.setInsertionPoint(op);
   bool hasScoreMod = !op.getScoreMod().empty();
@@ -207,7 +225,8 @@ LogicalResult Packer::pack() {
       op.getBatch(), op.getHead(), op.getFirstQuery(), op.getFirstKey(),
       op.getNumQueries(), op.getNumKeys(), biasMap,
       isPaired ? b.getF64FloatAttr(scale) : FloatAttr(), op.getSoftcapAttr(),
-      op.getMaskAttr());
+      op.getMaskAttr(),
+      hasFewRows ? b.getI64IntegerAttr(keyLimit) : IntegerAttr());
   packed.getScoreMod().takeBody(op.getScoreMod());
   b.replaceOp(op, packed.getResults());
   return success();

@@ -33,13 +33,21 @@ SmallVector<Value> emitStep(KernelBuilder &k, MicroKernelShape shape,
                             ValueRange accumulators) {
   Type element = cast<MemRefType>(b.memref.getType()).getElementType();
   Type accumulator = getElementTypeOrSelf(accumulators.front().getType());
-  bool isPaired = element != accumulator;
+  bool isPaired =
+      cast<MemRefType>(a.memref.getType()).getElementType() != accumulator;
+  auto load = [&](ArrayRef<Value> at, VectorType type) -> Value {
+    Value loaded = k.load(type, b.memref, at);
+    // Narrow elements beside wide ones of A are widened on the way.
+    if (isPaired || element == accumulator)
+      return loaded;
+    return arith::ExtFOp::create(k.b, k.loc, type.clone(accumulator), loaded);
+  };
   int64_t width = isPaired ? 2 * shape.lanes : shape.lanes;
   auto type = k.vectorOf(width, element);
   SmallVector<Value> columns, result(accumulators.size());
   for (int64_t v = 0; v < shape.vectors; ++v)
-    columns.push_back(k.load(type, b.memref,
-                             offsetIndices(k, b, step, 0, Value(), v * width)));
+    columns.push_back(
+        load(offsetIndices(k, b, step, 0, Value(), v * width), type));
   Value column = isPaired ? k.mul(step, 2) : step;
   for (int64_t r = 0; r < shape.rows; ++r) {
     SmallVector<Value> at = offsetIndices(k, a, Value(), r, column, 0);
@@ -54,7 +62,7 @@ SmallVector<Value> emitStep(KernelBuilder &k, MicroKernelShape shape,
           k.b, k.loc, type,
           k.broadcast(k.vectorOf(shape.lanes, accumulator), scalar));
     } else {
-      broadcast = k.broadcast(type, k.load(a.memref, at));
+      broadcast = k.broadcast(type.clone(accumulator), k.load(a.memref, at));
     }
     for (int64_t v = 0; v < shape.vectors; ++v) {
       Value old = accumulators[r * shape.vectors + v];

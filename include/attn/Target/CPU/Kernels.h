@@ -20,6 +20,11 @@ namespace mlir::attn::cpu {
 void emitOnlinePacked(KernelBuilder &k, OnlinePackedOp op,
                       const CpuTarget &target);
 
+/// The same where the keys are rows: for so few queries that panels would not
+/// pay, as in decoding.
+void emitOnlineFewRows(KernelBuilder &k, OnlinePackedOp op,
+                       const CpuTarget &target);
+
 /// attn.pack: rows by vectors, panels by transposing 16 rows at a time in
 /// registers.
 void emitPack(KernelBuilder &k, PackOp op, const CpuTarget &target);

@@ -29,9 +29,10 @@ struct MicroKernelShape {
 };
 
 /// Emits the product at the insertion point of `k`. `depth` is an index value;
-/// with `accumulate` C is read first. A and B have the element type of C, or
-/// hold bf16 pairs (rows of A 2 depth long, rows of B 2 columns long) for an
-/// f32 C; then a step of the depth is one vdpbf16ps.
+/// with `accumulate` C is read first. A has the element type of C, and B that
+/// or a narrower one, which is widened as it is read. Or A and B hold bf16
+/// pairs (rows of A 2 depth long, rows of B 2 columns long) for an f32 C; then
+/// a step of the depth is one vdpbf16ps.
 void emitMicroKernel(KernelBuilder &k, MicroKernelShape shape, TileRef a,
                      TileRef b, TileRef c, Value depth, bool accumulate);
 

@@ -164,7 +164,8 @@ LogicalResult OnlinePackedOp::verify() {
     return emitOpError()
            << "expected a static query [G, T, D] with G and T of acc (C1), got "
            << query;
-  if (key.getRank() < 3 || !key.hasStaticShape())
+  bool isRows = key.getRank() == 2 && getKeyLimit().value_or(0) > 0;
+  if (!isRows && (key.getRank() < 3 || !key.hasStaticShape()))
     return emitOpError()
            << "expected static panels [P, D, NR] as key (C1), got " << key;
   if (value.getRank() < 2)

@@ -7,8 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "attn/Dialect/Attn/IR/Attn.h"
-#include "attn/Dialect/Attn/Transforms/Passes.h"
+#include "Tiler.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -30,67 +29,7 @@ namespace mlir::attn {
 using namespace mlir;
 using namespace mlir::attn;
 
-namespace {
 using D = AttentionOp::Dim;
-
-/// Offset and size of a dimension of the attention domain within a slice.
-struct Span {
-  OpFoldResult offset, size;
-  bool isDropped = false; ///< a unit dimension that the tile does not have
-};
-using Box = std::array<Span, AttentionOp::kNumDims>;
-
-class Tiler {
-public:
-  Tiler(AttentionOp op, OpBuilder &builder, const AttnTilePassOptions &options)
-      : op(op), b(builder), loc(op.getLoc()), options(options) {}
-
-  ValueRange tile();
-
-private:
-  OpFoldResult attr(int64_t value) { return b.getIndexAttr(value); }
-  OpFoldResult apply(AffineExpr expr, ArrayRef<OpFoldResult> operands) {
-    return affine::makeComposedFoldedAffineApply(b, loc, expr, operands);
-  }
-  /// min(limit, end - begin)
-  OpFoldResult clip(int64_t limit, OpFoldResult begin, OpFoldResult end) {
-    AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1);
-    auto map = AffineMap::get(0, 2, {b.getAffineConstantExpr(limit), s1 - s0},
-                              b.getContext());
-    return affine::makeComposedFoldedAffineMin(b, loc, map, {begin, end});
-  }
-  Value value(OpFoldResult folded) {
-    return getValueOrCreateConstantIndexOp(b, loc, folded);
-  }
-
-  void chooseSizes();
-  void chooseQueryTile();
-  void buildTile(OpBuilder &builder, ValueRange ids, ValueRange outputs);
-  SmallVector<Value> buildInitialState();
-  SmallVector<Value> buildStep(Value firstKey, OpFoldResult endKey,
-                               ValueRange state);
-  Value slice(Value source, AffineMap map, const Box &box);
-  RankedTensorType sliceShape(Value source, AffineMap map, const Box &box,
-                              SmallVectorImpl<OpFoldResult> &offsets,
-                              SmallVectorImpl<OpFoldResult> &sizes);
-  AffineMap tileMap(AffineMap map, const Box &box, ArrayRef<unsigned> order);
-  Box boxAt(OpFoldResult firstKey, OpFoldResult keys, bool isKeySide);
-
-  AttentionOp op;
-  OpBuilder &b;
-  Location loc;
-  const AttnTilePassOptions &options;
-
-  OpFoldResult batches, heads, queries, keys; ///< extents
-  int64_t sharing = 1;                        ///< query heads per key head
-  int64_t group = 1;                          ///< query heads in a tile
-  int64_t rows = 0;                           ///< rows of the state
-  int64_t keyTile = 0;
-  OpFoldResult step, tiles; ///< queries of a tile and how many tiles
-  OpFoldResult batch, head, keyHead, firstQuery,
-      count; ///< of the tile being built
-};
-} // namespace
 
 /// Rows of a tile: few enough for the caches, even over the sequence, and small
 /// enough that there are tasks for all.
@@ -105,8 +44,7 @@ void Tiler::chooseQueryTile() {
   if (auto mask = op.getMaskAttr(); mask && mask.getMaxSpan())
     limit = std::min(limit, options.queryTile / 2);
   limit = std::max(align, limit / align * align);
-  AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1),
-             s2 = b.getAffineSymbolExpr(2);
+  AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1);
   // Enough tiles for `min-tiles` tasks, but none below 8 strips of rows.
   OpFoldResult others =
       apply(s0 * s1, {batches, apply(s0.floorDiv(group), {heads})});
@@ -123,7 +61,6 @@ void Tiler::chooseQueryTile() {
   Value byCache = value(apply(s0.ceilDiv(limit), {queries}));
   Value number = b.createOrFold<arith::MaxUIOp>(loc, perHead, byCache);
   number = b.createOrFold<arith::MaxUIOp>(loc, number, value(attr(1)));
-  (void)s2;
   Value even = b.createOrFold<arith::CeilDivUIOp>(loc, value(queries), number);
   step = apply(s0.ceilDiv(align) * align, {OpFoldResult(even)});
   step = OpFoldResult(
@@ -218,20 +155,28 @@ AffineMap Tiler::tileMap(AffineMap map, const Box &box,
   return AffineMap::get(order.size(), 0, results, b.getContext());
 }
 
+/// acc [G, T, E'], then max and sum [G, T].
+RankedTensorType Tiler::stateType(unsigned part) {
+  SmallVector<int64_t> shape{group, rows};
+  if (part == 0)
+    shape.push_back(
+        llvm::alignTo(op.getStaticExtent(D::kValueSize), options.columnAlign));
+  return RankedTensorType::get(shape, op.getAccumulatorType());
+}
+
 /// acc = 0, max = -inf, sum = 0.
 SmallVector<Value> Tiler::buildInitialState() {
-  FloatType element = op.getAccumulatorType();
-  int64_t columns =
-      llvm::alignTo(op.getStaticExtent(D::kValueSize), options.columnAlign);
-  auto filled = [&](ArrayRef<int64_t> shape, double with) -> Value {
-    Value constant =
-        arith::ConstantOp::create(b, loc, b.getFloatAttr(element, with));
-    Value empty = tensor::EmptyOp::create(b, loc, shape, element);
-    return linalg::FillOp::create(b, loc, constant, empty).getResult(0);
-  };
-  return {filled({group, rows, columns}, 0),
-          filled({group, rows}, -std::numeric_limits<double>::infinity()),
-          filled({group, rows}, 0)};
+  SmallVector<Value> state;
+  for (unsigned part = 0; part < 3; ++part) {
+    double start = part == 1 ? -std::numeric_limits<double>::infinity() : 0;
+    Value constant = arith::ConstantOp::create(
+        b, loc, b.getFloatAttr(op.getAccumulatorType(), start));
+    Value empty =
+        tensor::EmptyOp::create(b, loc, stateType(part), ValueRange());
+    state.push_back(
+        linalg::FillOp::create(b, loc, constant, empty).getResult(0));
+  }
+  return state;
 }
 
 /// One tile of keys: attn.online_attention on slices.
@@ -265,38 +210,30 @@ SmallVector<Value> Tiler::buildStep(Value firstKey, OpFoldResult endKey,
   return SmallVector<Value>(online.getResults());
 }
 
-void Tiler::buildTile(OpBuilder &, ValueRange ids, ValueRange outputs) {
-  AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1),
-             s2 = b.getAffineSymbolExpr(2);
-  batch = ids[0];
-  head = apply(s0 * group, {OpFoldResult(ids[1])});
-  keyHead = group == sharing ? OpFoldResult(ids[1])
-                             : apply(s0.floorDiv(sharing), {head});
-  // Later queries see more keys under a causal mask: they go first, so that no
-  // thread ends with the longest task.
-  OpFoldResult tile = apply(s1 - s0 - 1, {OpFoldResult(ids[2]), tiles});
-  firstQuery = apply(s0 * s1, {tile, step});
-  auto map = AffineMap::get(0, 3, {s2 - s1, s0, b.getAffineConstantExpr(rows)},
-                            b.getContext());
-  count = affine::makeComposedFoldedAffineMin(b, loc, map,
-                                              {step, firstQuery, queries});
+/// The keys that the queries of this tile may see.
+std::pair<Value, Value> Tiler::buildKeyRange() {
+  MaskAttrInterface mask = op.getMaskAttr();
+  if (!mask)
+    return {value(attr(0)), value(keys)};
+  AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1);
+  Value last = value(apply(s0 + s1 - 1, {firstQuery, count}));
+  return mask.buildKeyRange(b, loc, value(firstQuery), last, value(queries),
+                            value(keys));
+}
 
-  Value first = value(attr(0)), end = value(keys);
-  if (MaskAttrInterface mask = op.getMaskAttr()) {
-    Value last = value(apply(s0 + s1 - 1, {firstQuery, count}));
-    std::tie(first, end) = mask.buildKeyRange(b, loc, value(firstQuery), last,
-                                              value(queries), value(keys));
-  }
+SmallVector<Value> Tiler::buildKeyLoop(Value first, Value end) {
   auto loop = scf::ForOp::create(b, loc, first, end, value(attr(keyTile)),
                                  buildInitialState());
-  {
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(loop.getBody());
-    scf::YieldOp::create(
-        b, loc,
-        buildStep(loop.getInductionVar(), end, loop.getRegionIterArgs()));
-  }
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  scf::YieldOp::create(
+      b, loc, buildStep(loop.getInductionVar(), end, loop.getRegionIterArgs()));
+  return SmallVector<Value>(loop.getResults());
+}
 
+/// attn.finalize into this tile's slices of the outputs; ends the parallel
+/// body.
+void Tiler::buildFinish(ValueRange state, ValueRange outputs) {
   Box box = boxAt(attr(0), attr(1), false);
   SmallVector<AffineMap> sourceMaps{op.getOutputMap()};
   if (op.getLse())
@@ -308,10 +245,8 @@ void Tiler::buildTile(OpBuilder &, ValueRange ids, ValueRange outputs) {
     maps.push_back(AffineMapAttr::get(
         tileMap(sourceMap, box, {D::kHead, D::kQuery, D::kValueSize})));
   }
-  SmallVector<Type> types =
-      llvm::map_to_vector(slices, [](Value v) { return v.getType(); });
   auto finalize = FinalizeOp::create(
-      b, loc, types, loop.getResult(0), loop.getResult(1), loop.getResult(2),
+      b, loc, ValueRange(slices).getTypes(), state[0], state[1], state[2],
       slices[0], op.getLse() ? slices[1] : Value(), b.getArrayAttr(maps));
   auto terminator = scf::InParallelOp::create(b, loc);
   b.setInsertionPointToStart(terminator.getBody());
@@ -325,19 +260,52 @@ void Tiler::buildTile(OpBuilder &, ValueRange ids, ValueRange outputs) {
   }
 }
 
+void Tiler::placeHeads(Value batchId, Value headId) {
+  AffineExpr s0 = b.getAffineSymbolExpr(0);
+  batch = batchId;
+  head = apply(s0 * group, {OpFoldResult(headId)});
+  keyHead = group == sharing ? OpFoldResult(headId)
+                             : apply(s0.floorDiv(sharing), {head});
+}
+
+void Tiler::buildTile(ValueRange ids, ValueRange outputs) {
+  AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1),
+             s2 = b.getAffineSymbolExpr(2);
+  placeHeads(ids[0], ids[1]);
+  // Later queries see more keys under a causal mask: they go first, so that no
+  // thread ends with the longest task.
+  OpFoldResult tile = apply(s1 - s0 - 1, {OpFoldResult(ids[2]), tiles});
+  firstQuery = apply(s0 * s1, {tile, step});
+  auto map = AffineMap::get(0, 3, {s2 - s1, s0, b.getAffineConstantExpr(rows)},
+                            b.getContext());
+  count = affine::makeComposedFoldedAffineMin(b, loc, map,
+                                              {step, firstQuery, queries});
+  auto [first, end] = buildKeyRange();
+  buildFinish(buildKeyLoop(first, end), outputs);
+}
+
+/// A parallel loop whose body makes its own terminator.
+scf::ForallOp Tiler::buildForall(ArrayRef<OpFoldResult> bounds,
+                                 ValueRange outputs,
+                                 function_ref<void(scf::ForallOp)> body) {
+  auto forall =
+      scf::ForallOp::create(b, loc, bounds, outputs, /*mapping=*/std::nullopt);
+  OpBuilder::InsertionGuard guard(b);
+  forall.getTerminator()->erase();
+  b.setInsertionPointToStart(forall.getBody());
+  body(forall);
+  return forall;
+}
+
 ValueRange Tiler::tile() {
   chooseSizes();
   OpFoldResult keyHeads =
       apply(b.getAffineSymbolExpr(0).floorDiv(group), {heads});
-  SmallVector<OpFoldResult> bounds{batches, keyHeads, tiles};
   SmallVector<Value> outputs(op.getDpsInits());
   auto forall =
-      scf::ForallOp::create(b, loc, bounds, outputs, /*mapping=*/std::nullopt);
-  OpBuilder::InsertionGuard guard(b);
-  // The builder makes an empty terminator; buildTile makes its own.
-  forall.getTerminator()->erase();
-  b.setInsertionPointToStart(forall.getBody());
-  buildTile(b, forall.getInductionVars(), forall.getRegionOutArgs());
+      buildForall({batches, keyHeads, tiles}, outputs, [&](scf::ForallOp loop) {
+        buildTile(loop.getInductionVars(), loop.getRegionOutArgs());
+      });
   return forall.getResults();
 }
 
@@ -346,10 +314,10 @@ struct TilePass : attn::impl::AttnTilePassBase<TilePass> {
   using AttnTilePassBase::AttnTilePassBase;
 
   void runOnOperation() override {
-    AttnTilePassOptions sizes{queryTile, keyTile,     windowKeys,
-                              rowAlign,  columnAlign, minTiles};
+    AttnTilePassOptions sizes{queryTile,   keyTile,  windowKeys, rowAlign,
+                              columnAlign, minTiles, fewRows,    keySplit};
     if (queryTile < 1 || keyTile < 1 || windowKeys < 1 || rowAlign < 1 ||
-        columnAlign < 1 || minTiles < 1) {
+        columnAlign < 1 || minTiles < 1 || fewRows < 0 || keySplit < 1) {
       getOperation().emitError()
           << "expected positive tile sizes, got query-tile=" << queryTile
           << " key-tile=" << keyTile << " window-keys=" << windowKeys
@@ -361,7 +329,10 @@ struct TilePass : attn::impl::AttnTilePassBase<TilePass> {
     getOperation().walk([&](AttentionOp op) { ops.push_back(op); });
     for (AttentionOp op : ops) {
       IRRewriter rewriter(op);
-      rewriter.replaceOp(op, Tiler(op, rewriter, sizes).tile());
+      Tiler tiler(op, rewriter, sizes);
+      bool overKeys = tiler.hasFewQueries();
+      numOverKeys += overKeys;
+      rewriter.replaceOp(op, overKeys ? tiler.tileOverKeys() : tiler.tile());
       ++numTiled;
     }
   }

@@ -83,6 +83,7 @@ def Attn_AttentionOp : Attn_Op<"attention", [
     (`score_mod` $score_mod^)?
     `->` type($results)
   }];
+  let hasCanonicalizer = 1;
   let hasVerifier = 1;
   let extraClassDeclaration = [{
     /// Positions of the domain's dimensions in every indexing map.

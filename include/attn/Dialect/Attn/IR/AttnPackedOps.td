@@ -17,7 +17,7 @@ def Attn_OnlinePackedOp : Attn_StateOp<"online_packed", [AttrSizedOperandSegment
     `scale * log2(e)` (by `scale` alone if there is a softcap, a score mod or a bias), key as panels [P, D, NR],
     value as rows [K, E'] or in place. `rows` and `keys` are the rows and keys that are there. Operands of bf16 hold
     pairs, as attn.pack makes them: query [G, T, D] unscaled, key [P, D / 2, NR, 2], value [K / 2, E', 2]; then `scale`
-    multiplies the scores.
+    multiplies the scores. Few queries, whose keys would be used too rarely to be worth panels, read keys as rows.
     Rows of the query beyond `rows` are zero; so are keys of the last panel beyond `keys`.
 
     ```mlir
@@ -31,7 +31,8 @@ def Attn_OnlinePackedOp : Attn_StateOp<"online_packed", [AttrSizedOperandSegment
     ```
 
     Constraints:
-    * C1: query is [G, T, D], key [P, D, NR], value [K, E'], acc [G, T, E'], max and sum [G, T]; all but K static.
+    * C1: query is [G, T, D], key [P, D, NR], value [K, E'], acc [G, T, E'], max and sum [G, T]; all but K static. Or key
+      is rows [K, D] in any floating-point type, and `key_limit` says how many there can be.
     * C2: result types equal the types of the state, on tensors; on memrefs there are no results.
   }];
   let arguments = (ins Attn_Shaped:$query, Attn_Shaped:$key, Attn_Shaped:$value, Optional<Attn_Shaped>:$bias,
@@ -40,7 +41,7 @@ def Attn_OnlinePackedOp : Attn_StateOp<"online_packed", [AttrSizedOperandSegment
                        Index:$num_queries, Index:$num_keys,
                        OptionalAttr<AffineMapAttr>:$bias_map, OptionalAttr<F64Attr>:$scale,
                        OptionalAttr<F64Attr>:$softcap,
-                       OptionalAttr<Attn_AnyMask>:$mask);
+                       OptionalAttr<Attn_AnyMask>:$mask, OptionalAttr<I64Attr>:$key_limit);
   let regions = (region MaxSizedRegion<1>:$score_mod);
   let assemblyFormat = [{
     `ins` `(` $query `,` $key `,` $value `:` type($query) `,` type($key) `,` type($value) `)`
@@ -49,9 +50,10 @@ def Attn_OnlinePackedOp : Attn_StateOp<"online_packed", [AttrSizedOperandSegment
     `state` `(` $acc `,` $max `,` $sum `:` type($acc) `,` type($max) `,` type($sum) `)`
     `tile` `(` $rows `,` $keys `)`
     `at` `(` $batch `,` $head `,` $first_query `,` $first_key `)` `of` `(` $num_queries `,` $num_keys `)`
-    (`scale` $scale^)? (`softcap` $softcap^)? (`mask` $mask^)? attr-dict (`score_mod` $score_mod^)?
-    (`->` type($results)^)?
+    (`scale` $scale^)? (`softcap` $softcap^)? (`mask` $mask^)?
+    (`key_limit` $key_limit^)? attr-dict (`score_mod` $score_mod^)? (`->` type($results)^)?
   }];
+  let hasCanonicalizer = 1;
   let hasVerifier = 1;
   let extraClassDeclaration = stateDeclaration;
 }

@@ -17,7 +17,8 @@ def AttnTilePass : Pass<"attn-tile", "func::FuncOp"> {
     keys that carries the state of a streaming softmax. The range of the loop over keys comes from the mask, so tiles that
     no query of the tile may see are never visited. Query heads that share a key head are one group of the same tile.
     The tile sizes are all that a target contributes. With a bounded window, a key tile covers all that a query tile
-    sees, if it fits `window-keys`: then the softmax is done in one step.
+    sees, if it fits `window-keys`: then the softmax is done in one step. Where the queries of a group are at most
+    `few-rows`, tasks are ranges of `key-split` keys, whose states `attn.merge` puts together.
 
     Before:
     ```mlir
@@ -38,10 +39,13 @@ def AttnTilePass : Pass<"attn-tile", "func::FuncOp"> {
     Option<"windowKeys", "window-keys", "int64_t", "2048", "most keys of a tile that covers a whole window">,
     Option<"rowAlign", "row-align", "int64_t", "12", "what the rows of a state are a multiple of">,
     Option<"columnAlign", "column-align", "int64_t", "16", "what the columns of a state are a multiple of">,
-    Option<"minTiles", "min-tiles", "int64_t", "16", "tasks to aim at when heads and batch give fewer">
+    Option<"minTiles", "min-tiles", "int64_t", "16", "tasks to aim at when heads and batch give fewer">,
+    Option<"fewRows", "few-rows", "int64_t", "8", "rows of a group up to which keys are split among tasks">,
+    Option<"keySplit", "key-split", "int64_t", "2048", "keys of a task when keys are split">
   ];
   let statistics = [
-    Statistic<"numTiled", "num-tiled", "attention operations that became loops">
+    Statistic<"numTiled", "num-tiled", "attention operations that became loops">,
+    Statistic<"numOverKeys", "num-over-keys", "of these, split over keys because their queries are few">
   ];
   let dependentDialects = ["affine::AffineDialect", "arith::ArithDialect", "linalg::LinalgDialect", "scf::SCFDialect",
                            "tensor::TensorDialect"];

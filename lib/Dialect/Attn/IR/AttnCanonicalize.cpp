@@ -1,0 +1,63 @@
+//===- AttnCanonicalize.cpp - canonicalisation of attn operations ---------===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Casts to less static shapes are folded into the operations that consume them.
+// Upstream has the same pattern for every destination-style operation, but it
+// clones regions in a way that fails on an empty one, such as that of attention
+// without a score mod; ours comes first and moves the region instead.
+//
+//===----------------------------------------------------------------------===//
+
+#include "attn/Dialect/Attn/IR/Attn.h"
+
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/PatternMatch.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+
+namespace {
+template <typename OpTy> struct FoldTensorCasts : OpRewritePattern<OpTy> {
+  FoldTensorCasts(MLIRContext *context)
+      : OpRewritePattern<OpTy>(context, /*benefit=*/2) {}
+
+  LogicalResult matchAndRewrite(OpTy op,
+                                PatternRewriter &rewriter) const override {
+    if (!tensor::hasFoldableTensorCastOperand(op))
+      return rewriter.notifyMatchFailure(op, "no cast that can be folded");
+    SmallVector<Type> types(op->getResultTypes());
+    SmallVector<Value> operands =
+        tensor::getUpdatedOperandsAfterCastOpFolding(op, types);
+    OperationState state(op.getLoc(), op->getName(), operands, types,
+                         op->getAttrs());
+    state.propertiesAttr = op->getPropertiesAsAttribute();
+    for (unsigned i = 0; i < op->getNumRegions(); ++i)
+      state.addRegion()->takeBody(op->getRegion(i));
+    Operation *folded = rewriter.create(state);
+    SmallVector<Value> results;
+    for (auto [result, type] :
+         llvm::zip_equal(folded->getResults(), op->getResultTypes()))
+      results.push_back(
+          result.getType() == type
+              ? Value(result)
+              : tensor::CastOp::create(rewriter, op.getLoc(), type, result));
+    rewriter.replaceOp(op, results);
+    return success();
+  }
+};
+} // namespace
+
+void AttentionOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
+                                              MLIRContext *context) {
+  patterns.add<FoldTensorCasts<AttentionOp>>(context);
+}
+
+void OnlineAttentionOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
+                                                    MLIRContext *context) {
+  patterns.add<FoldTensorCasts<OnlineAttentionOp>>(context);
+}
+
+void OnlinePackedOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
+                                                 MLIRContext *context) {
+  patterns.add<FoldTensorCasts<OnlinePackedOp>>(context);
+}

@@ -1,0 +1,110 @@
+//===- TileOverKeys.cpp - attention of few queries ------------------------===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Decoding has one query a head and thousands of keys: the keys are what
+// threads share. Every range of keys gets a state of its own, and a second loop
+// merges them (Flash-Decoding, Dao et al. 2023). The ranges depend on the
+// length alone, so results do not depend on the number of threads.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Tiler.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+
+bool Tiler::hasFewQueries() {
+  int64_t extent = op.getStaticExtent(D::kQuery);
+  bool isGrouped = op.getQueryMap().isFunctionOfDim(D::kHead) &&
+                   op.getOutputMap().isFunctionOfDim(D::kHead);
+  int64_t perGroup = isGrouped ? op.getGroupSize() : 1;
+  return !ShapedType::isDynamic(extent) && extent > 0 &&
+         extent * perGroup <= options.fewRows;
+}
+
+ValueRange Tiler::tileOverKeys() {
+  chooseSizes();
+  rows = op.getStaticExtent(D::kQuery);
+  firstQuery = attr(0);
+  count = attr(rows);
+  keyTile = std::min(options.keySplit, 2 * options.keyTile);
+  if (int64_t extent = op.getStaticExtent(D::kKey);
+      !ShapedType::isDynamic(extent))
+    keyTile = std::max<int64_t>(1, std::min(keyTile, extent));
+  AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1);
+  OpFoldResult keyHeads = apply(s0.floorDiv(group), {heads});
+  auto [first, end] = buildKeyRange();
+  Value length = b.createOrFold<arith::MaxSIOp>(
+      loc, value(attr(0)), b.createOrFold<arith::SubIOp>(loc, end, first));
+  OpFoldResult splits =
+      apply(s0.ceilDiv(options.keySplit), {OpFoldResult(length)});
+
+  SmallVector<Value> partials;
+  for (unsigned part = 0; part < 3; ++part) {
+    SmallVector<OpFoldResult> sizes{batches, keyHeads, splits};
+    for (int64_t extent : stateType(part).getShape())
+      sizes.push_back(attr(extent));
+    partials.push_back(
+        tensor::EmptyOp::create(b, loc, sizes, op.getAccumulatorType()));
+  }
+  auto slicesAt = [&](unsigned part, ValueRange ids, OpFoldResult splitSize,
+                      SmallVectorImpl<OpFoldResult> &offsets,
+                      SmallVectorImpl<OpFoldResult> &sizes) {
+    offsets.assign(
+        {ids[0], ids[1], ids.size() > 2 ? OpFoldResult(ids[2]) : attr(0)});
+    sizes.assign({attr(1), attr(1), splitSize});
+    for (int64_t extent : stateType(part).getShape()) {
+      offsets.push_back(attr(0));
+      sizes.push_back(attr(extent));
+    }
+    return SmallVector<OpFoldResult>(sizes.size(), attr(1));
+  };
+  auto partial = buildForall(
+      {batches, keyHeads, splits}, partials, [&](scf::ForallOp loop) {
+        SmallVector<Value> ids = loop.getInductionVars();
+        placeHeads(ids[0], ids[1]);
+        OpFoldResult begin = apply(s0 + s1 * options.keySplit,
+                                   {OpFoldResult(first), OpFoldResult(ids[2])});
+        auto map =
+            AffineMap::get(0, 2, {s0 + options.keySplit, s1}, b.getContext());
+        OpFoldResult stop = affine::makeComposedFoldedAffineMin(
+            b, loc, map, {begin, OpFoldResult(end)});
+        SmallVector<Value> state = buildKeyLoop(value(begin), value(stop));
+        auto terminator = scf::InParallelOp::create(b, loc);
+        b.setInsertionPointToStart(terminator.getBody());
+        for (unsigned part = 0; part < 3; ++part) {
+          SmallVector<OpFoldResult> offsets, sizes,
+              strides = slicesAt(part, ids, attr(1), offsets, sizes);
+          tensor::ParallelInsertSliceOp::create(b, loc, state[part],
+                                                loop.getRegionOutArgs()[part],
+                                                offsets, sizes, strides);
+        }
+      });
+  SmallVector<Value> outputs(op.getDpsInits());
+  auto merged =
+      buildForall({batches, keyHeads}, outputs, [&](scf::ForallOp loop) {
+        SmallVector<Value> ids = loop.getInductionVars();
+        placeHeads(ids[0], ids[1]);
+        SmallVector<Value> parts, state;
+        for (unsigned part = 0; part < 3; ++part) {
+          SmallVector<OpFoldResult> offsets, sizes,
+              strides = slicesAt(part, ids, splits, offsets, sizes);
+          SmallVector<int64_t> shape{
+              getConstantIntValue(splits).value_or(ShapedType::kDynamic)};
+          llvm::append_range(shape, stateType(part).getShape());
+          auto type = RankedTensorType::get(shape, op.getAccumulatorType());
+          parts.push_back(tensor::ExtractSliceOp::create(
+              b, loc, type, partial.getResult(part), offsets, sizes, strides));
+          state.push_back(
+              tensor::EmptyOp::create(b, loc, stateType(part), ValueRange()));
+        }
+        auto merge =
+            MergeOp::create(b, loc, ValueRange(state).getTypes(), parts[0],
+                            parts[1], parts[2], state[0], state[1], state[2]);
+        buildFinish(merge.getResults(), loop.getRegionOutArgs());
+      });
+  return merged.getResults();
+}
