@@ -14,6 +14,7 @@
 #include "attn/Pipelines/Passes.h"
 #include "attn/Pipelines/Pipelines.h"
 #include "attn/Target/CPU/Backend/Passes.h"
+#include "attn/Target/CPU/Linalg/Passes.h"
 #include "attn/Target/CPU/Passes.h"
 
 #include "mlir/InitAllDialects.h"
@@ -34,6 +35,7 @@ void mlir::attn::registerEveryPass() {
   registerAttnConversionPasses();
   registerAttnTransformsPasses();
   cpu::registerAttnCpuPasses();
+  cpu::registerAttnCPULinalgPasses();
   registerAttnCPUBackendPasses();
   registerAttnPipelinesPasses();
   registerPipelines();

@@ -8,6 +8,7 @@
 #include "attn/Pipelines/Passes.h"
 #include "attn/Pipelines/Phases.h"
 #include "attn/Pipelines/Pipelines.h"
+#include "attn/Target/CPU/Linalg/Passes.h"
 #include "attn/Target/CPU/Passes.h"
 
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
@@ -18,9 +19,10 @@
 using namespace mlir;
 using namespace mlir::attn;
 
-/// On tensors: operands are packed for register tiles.
+/// On tensors: operands are packed for register tiles, chains are tiled.
 static void addTensorPasses(OpPassManager &manager,
                             const CpuPipelineOptions &options) {
+  cpu::addLinalgTensorPasses(manager, options.vectorBits);
   cpu::AttnCpuPackOperandsPassOptions pack;
   pack.vectorBits = options.vectorBits;
   pack.bf16Dot = options.bf16Dot;
@@ -36,6 +38,7 @@ static void addKernelPasses(OpPassManager &manager,
   tiles.vectorBits = options.vectorBits;
   tiles.bf16Dot = options.bf16Dot;
   manager.addNestedPass<func::FuncOp>(cpu::createAttnCpuLowerTilesPass(tiles));
+  cpu::addLinalgBufferPasses(manager, options.vectorBits);
 }
 
 void mlir::attn::buildCpuBufferizePipeline(OpPassManager &manager,

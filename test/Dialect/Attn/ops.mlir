@@ -88,3 +88,12 @@ func.func @panels_7(%k: tensor<?x64xf32>, %dest: tensor<8x64x32xf32>) -> tensor<
       map affine_map<(g, row, depth) -> (row, depth)> -> tensor<8x64x32xf32>
   return %r : tensor<8x64x32xf32>
 }
+
+// CHECK-LABEL: func.func @project_8
+// CHECK: attn.packed_matmul
+func.func @project_8(%x: tensor<?x384xf32>, %w: tensor<48x384x32xf32>, %init: tensor<?x1536xf32>)
+    -> tensor<?x1536xf32> {
+  %r = attn.packed_matmul ins(%x, %w : tensor<?x384xf32>, tensor<48x384x32xf32>)
+      outs(%init : tensor<?x1536xf32>) -> tensor<?x1536xf32>
+  return %r : tensor<?x1536xf32>
+}

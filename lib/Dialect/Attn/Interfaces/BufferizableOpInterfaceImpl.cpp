@@ -92,5 +92,7 @@ void mlir::attn::registerBufferizableOpInterfaceExternalModels(
         *context);
     PackOp::attachInterface<TileOpModel<PackOp, /*readsInits=*/false>>(
         *context);
+    PackedMatmulOp::attachInterface<
+        TileOpModel<PackedMatmulOp, /*readsInits=*/false>>(*context);
   });
 }

@@ -1,0 +1,133 @@
+//===- PackedMatmul.cpp - rows times panels -------------------------------===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// A panel meets all rows before the next one is read: the rows of a tile stay
+// in the second-level cache, a block of the panel in the first.
+//
+//===----------------------------------------------------------------------===//
+
+#include "attn/Target/CPU/Linalg/PackedMatmul.h"
+#include "attn/Target/CPU/MicroKernel.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+using namespace mlir::attn::cpu;
+
+namespace {
+/// Depth of a block of a panel. Accumulators pass through memory between
+/// blocks, so it is not shorter than the cache asks for.
+constexpr int64_t kDepthBlock = 512;
+
+class MatmulEmitter {
+public:
+  MatmulEmitter(KernelBuilder &k, PackedMatmulOp op, const CpuTarget &target)
+      : k(k), op(op), target(target),
+        panels(cast<MemRefType>(op.getPanels().getType())),
+        output(cast<MemRefType>(op.getOutput().getType())),
+        lanes(target.lanes(output.getElementTypeBitWidth())) {}
+
+  void emit();
+
+private:
+  void emitPanel(Value panel, int64_t columns);
+  void emitRows(llvm::function_ref<void(Value, int64_t)> strip);
+  void emitStrip(Value panel, Value row, int64_t rows, int64_t columns,
+                 int64_t from, int64_t depth);
+  void emitPartialStrip(Value panel, Value row, int64_t rows, int64_t columns);
+
+  KernelBuilder &k;
+  PackedMatmulOp op;
+  const CpuTarget &target;
+  MemRefType panels, output;
+  int64_t lanes;
+};
+
+void MatmulEmitter::emit() {
+  int64_t width = panels.getDimSize(2), columns = output.getDimSize(1);
+  int64_t whole = columns / width;
+  if (whole > 0)
+    k.forLoop(k.index(0), k.index(whole), 1,
+              [&](Value panel) { emitPanel(panel, width); });
+  if (columns % width != 0)
+    emitPanel(k.index(whole), columns % width);
+}
+
+void MatmulEmitter::emitPanel(Value panel, int64_t columns) {
+  if (columns % lanes != 0) {
+    emitRows([&](Value row, int64_t rows) {
+      emitPartialStrip(panel, row, rows, columns);
+    });
+    return;
+  }
+  int64_t depth = panels.getDimSize(1);
+  int64_t numBlocks = llvm::divideCeil(depth, kDepthBlock);
+  int64_t block = llvm::divideCeil(depth, numBlocks);
+  for (int64_t from = 0; from < depth; from += block)
+    emitRows([&](Value row, int64_t rows) {
+      emitStrip(panel, row, rows, columns, from, std::min(block, depth - from));
+    });
+}
+
+/// Strips of a register tile's rows, then the rest in powers of two.
+void MatmulEmitter::emitRows(llvm::function_ref<void(Value, int64_t)> strip) {
+  int64_t numRows = output.getDimSize(0), height = target.tileRows();
+  bool isStatic = !ShapedType::isDynamic(numRows);
+  Value rows = k.dim(op.getOutput(), 0);
+  Value whole = k.mul(
+      k.b.createOrFold<arith::DivUIOp>(k.loc, rows, k.index(height)), height);
+  if (!isStatic || numRows >= height)
+    k.forLoop(k.index(0), whole, height,
+              [&](Value row) { strip(row, height); });
+  Value row = whole, rest = k.sub(rows, whole);
+  for (int64_t size = llvm::bit_floor<uint64_t>(height - 1); size >= 1;
+       size /= 2) {
+    if (isStatic) {
+      if (numRows % height & size)
+        strip(row, size);
+      row = k.add(row, numRows % height & size);
+      continue;
+    }
+    Value part = k.b.createOrFold<arith::AndIOp>(k.loc, rest, k.index(size));
+    k.ifThen(k.less(k.index(0), part), [&] { strip(row, size); });
+    row = k.add(row, part);
+  }
+}
+
+void MatmulEmitter::emitStrip(Value panel, Value row, int64_t rows,
+                              int64_t columns, int64_t from, int64_t depth) {
+  Value column = k.mul(panel, panels.getDimSize(2));
+  emitMicroKernel(k, {rows, columns / lanes, lanes},
+                  {op.getLhs(), {row, k.index(from)}},
+                  {op.getPanels(), {panel, k.index(from), k.index(0)}},
+                  {op.getOutput(), {row, column}}, k.index(depth), from > 0);
+}
+
+/// A strip whose columns do not fill vectors: computed beside the output, then
+/// copied under a mask.
+void MatmulEmitter::emitPartialStrip(Value panel, Value row, int64_t rows,
+                                     int64_t columns) {
+  int64_t width = llvm::alignTo(columns, lanes);
+  Value zero = k.index(0), first = k.mul(panel, panels.getDimSize(2));
+  Value scratch = k.scratch({rows, width}, output.getElementType());
+  emitMicroKernel(k, {rows, width / lanes, lanes}, {op.getLhs(), {row, zero}},
+                  {op.getPanels(), {panel, zero, zero}},
+                  {scratch, {zero, zero}}, k.index(panels.getDimSize(1)),
+                  /*accumulate=*/false);
+  VectorType type = k.vectorOf(lanes, output.getElementType());
+  k.forLoop(zero, k.index(rows), 1, [&](Value r) {
+    for (int64_t c = 0; c < columns; c += lanes) {
+      Value vector = k.load(type, scratch, {r, k.index(c)});
+      vector::MaskedStoreOp::create(k.b, k.loc, op.getOutput(),
+                                    ValueRange{k.add(row, r), k.add(first, c)},
+                                    k.maskBelow(lanes, k.index(columns - c)),
+                                    vector);
+    }
+  });
+  memref::DeallocOp::create(k.b, k.loc, scratch);
+}
+} // namespace
+
+void mlir::attn::cpu::emitPackedMatmul(KernelBuilder &k, PackedMatmulOp op,
+                                       const CpuTarget &target) {
+  MatmulEmitter(k, op, target).emit();
+}
