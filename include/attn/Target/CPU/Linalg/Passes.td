@@ -164,7 +164,9 @@ def ConvertLinalgToVectorPass : Pass<"convert-linalg-to-vector", "::mlir::func::
     becomes
     ```mlir
     ...
-    vector.store
+    %0 = vector.load %arg0[%arg2, %arg3] : memref<4x32xf32>, vector<16xf32>
+    %1 = arith.addf %0, %0 fastmath<arcp,contract> : vector<16xf32>
+    vector.store %1, %arg1[%arg2, %arg3] : memref<4x32xf32>, vector<16xf32>
     ...
     ```
   }];
