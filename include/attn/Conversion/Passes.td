@@ -48,4 +48,50 @@ def ConvertAttnToLinalgPass : Pass<"convert-attn-to-linalg"> {
                            "::mlir::tensor::TensorDialect"];
 }
 
+def RaiseLinalgToAttnPass : Pass<"raise-linalg-to-attn"> {
+  let summary = "attention found in linalg on tensors";
+  let description = [{
+    Finds products of queries and keys, scaled, biased and masked, under a softmax in any of its decomposed forms, times
+    values, and makes `attn.attention` of them. The match is on what each element is computed from, not on which
+    operations compute it: it does not matter how a program splits, fuses, transposes or reshapes. Transposes and
+    reshapes around the operands become indexing maps, broadcasts of key heads become `h floordiv g`, masks that are
+    proven to be bands of positions become attributes, and -inf masks of keys become `key_valid`.
+
+    What does not match exactly stays, with a remark of category `raise-linalg-to-attn` that says what broke the match.
+    A mask by the lowest finite value of a type counts as -inf where a query sees some key; as an additive bias it keeps
+    its value.
+
+    ```mlir
+    func.func @attention(%q: tensor<4x64x32xf32>, %k: tensor<4x64x32xf32>, %v: tensor<4x64x32xf32>) -> tensor<4x64x32xf32> {
+      %zero = arith.constant 0.0 : f32
+      %s0 = tensor.empty() : tensor<4x64x64xf32>
+      %s1 = linalg.fill ins(%zero : f32) outs(%s0 : tensor<4x64x64xf32>) -> tensor<4x64x64xf32>
+      %s = linalg.batch_matmul indexing_maps = [affine_map<(b, i, j, d) -> (b, i, d)>,
+                                                affine_map<(b, i, j, d) -> (b, j, d)>,
+                                                affine_map<(b, i, j, d) -> (b, i, j)>]
+          ins(%q, %k : tensor<4x64x32xf32>, tensor<4x64x32xf32>) outs(%s1 : tensor<4x64x64xf32>) -> tensor<4x64x64xf32>
+      %p = linalg.softmax dimension(2) ins(%s : tensor<4x64x64xf32>) outs(%s0 : tensor<4x64x64xf32>) -> tensor<4x64x64xf32>
+      %o0 = tensor.empty() : tensor<4x64x32xf32>
+      %o1 = linalg.fill ins(%zero : f32) outs(%o0 : tensor<4x64x32xf32>) -> tensor<4x64x32xf32>
+      %o = linalg.batch_matmul ins(%p, %v : tensor<4x64x64xf32>, tensor<4x64x32xf32>) outs(%o1 : tensor<4x64x32xf32>) -> tensor<4x64x32xf32>
+      return %o : tensor<4x64x32xf32>
+    }
+    ```
+
+    becomes
+
+    ```mlir
+    ...
+      %1 = attn.attention ins(%arg0, %arg1, %arg2 : tensor<4x64x32xf32>, tensor<4x64x32xf32>, tensor<4x64x32xf32>) outs(%0 : tensor<4x64x32xf32>) maps [#map, #map1, #map2, #map3] scale 1.000000e+00 -> tensor<4x64x32xf32>
+    ...
+    ```
+  }];
+  let options = [Option<"remarks", "remarks", "bool", "false", "emit a diagnostic for every attention that is missed">];
+  let statistics = [Statistic<"numRaised", "num-raised", "attentions that were raised">,
+                    Statistic<"numMissed", "num-missed", "softmaxes times values that were not raised">];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect", "::mlir::attn::AttnDialect",
+                           "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
 #endif // ATTN_CONVERSION_PASSES
