@@ -11,6 +11,8 @@
 #include "attn/Dialect/Attn/IR/Attn.h"
 #include "attn/Dialect/Attn/Interfaces/BufferizableOpInterfaceImpl.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
+#include "attn/Import/Passes.h"
+#include "attn/Import/TmTensor.h"
 #include "attn/Pipelines/Passes.h"
 #include "attn/Pipelines/Pipelines.h"
 #include "attn/Target/CPU/Backend/Passes.h"
@@ -26,13 +28,14 @@ void mlir::attn::registerEverything(DialectRegistry &registry) {
   registerAllDialects(registry);
   registerAllExtensions(registry);
   registerAllToLLVMIRTranslations(registry);
-  registry.insert<AttnDialect>();
+  registry.insert<AttnDialect, tm_tensor::TmTensorDialect>();
   registerBufferizableOpInterfaceExternalModels(registry);
 }
 
 void mlir::attn::registerEveryPass() {
   registerAllPasses();
   registerAttnConversionPasses();
+  registerAttnImportPasses();
   registerAttnTransformsPasses();
   cpu::registerAttnCpuPasses();
   cpu::registerAttnCPULinalgPasses();

@@ -5,7 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "attn/Conversion/Passes.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
+#include "attn/Import/Passes.h"
 #include "attn/Pipelines/Passes.h"
 #include "attn/Pipelines/Pipelines.h"
 
@@ -40,11 +42,18 @@ void mlir::attn::buildImportPipeline(OpPassManager &manager) {
   addFunctionPass(createTosaToSCFPass());
   addFunctionPass(createConvertElementwiseToLinalgPass());
   addCleanUp(manager);
+  // Shapes that one round makes plain let the next see more.
+  for (int round = 0; round < 2; ++round) {
+    addFunctionPass(createAttnImportPass());
+    addCleanUp(manager);
+  }
   addFunctionPass(createAttnRecordSignaturePass());
   manager.addPass(createAttnVerifyImportedPass());
 }
 
 void mlir::attn::buildRaisePipeline(OpPassManager &manager) {
+  addCleanUp(manager);
+  manager.addNestedPass<func::FuncOp>(createRaiseLinalgToAttnPass());
   addCleanUp(manager);
   manager.addPass(createAttnVerifyRaisedPass());
 }

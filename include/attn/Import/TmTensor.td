@@ -20,7 +20,7 @@ def TmTensor_Dialect : Dialect {
 
 class TmTensor_Op<string mnemonic, list<Trait> traits = []> : Op<TmTensor_Dialect, mnemonic, traits>;
 
-def TmTensor_ScanOp : TmTensor_Op<"scan", [Pure]> {
+def TmTensor_ScanOp : TmTensor_Op<"scan", [Pure, AttrSizedOperandSegments]> {
   let summary = "cumulative combination along a dimension";
   let description = [{
     `output[.., k, ..]` combines the input's elements up to k (before k, if not `inclusive`) and the second destination,
@@ -46,9 +46,8 @@ def TmTensor_ScanOp : TmTensor_Op<"scan", [Pure]> {
                        Variadic<AnyRankedTensor>:$outputs);
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let regions = (region SizedRegion<1>:$body);
-  let traits = [AttrSizedOperandSegments];
   let assemblyFormat = [{
-    attr-dict `dimension` `(` custom<Integer>($dimension) `)` `inclusive` `(` custom<Bool>($inclusive) `)`
+    attr-dict `dimension` `(` $dimension `)` `inclusive` `(` $inclusive `)`
     `ins` `(` $inputs `:` type($inputs) `)` `outs` `(` $outputs `:` type($outputs) `)` $body `->` type($results)
   }];
   let hasVerifier = 1;
