@@ -31,7 +31,20 @@ def AttnCpuLowerTilesPass : CpuPass<"attn-cpu-lower-tiles", "func::FuncOp"> {
       return
     }
     ```
-    After: `scf.for` over panels of 32 rows with `vector.load`, `vector.shuffle` and `vector.store`.
+    After, in outline: full panels go through vector registers.
+    ```mlir
+    ...
+    scf.for %panel = %c0 to %panels step %c1 {
+    ...
+    scf.if %is_full {
+    ...
+    %row = vector.load %k[%first, %c0] : memref<?x64xf32>, vector<16xf32>
+    ...
+    %pair = vector.shuffle %row, %other [...] : vector<16xf32>, vector<16xf32>
+    ...
+    vector.store %column, %dest[...] : memref<8x64x32xf32>, vector<16xf32>
+    ...
+    ```
   }];
   let options = cpuOptions;
   let statistics = [
@@ -62,7 +75,16 @@ def AttnCpuPackOperandsPass : CpuPass<"attn-cpu-pack-operands", "func::FuncOp"> 
       return %r#0 : tensor<1x96x64xf32>
     }
     ```
-    After, in outline: `attn.pack rows` of %q, `attn.pack panels` of %k, then `attn.online_packed`.
+    After, in outline:
+    ```mlir
+    ...
+    %rows = attn.pack rows ins(%q : tensor<1x96x64xf32>) outs(...) map ... scale 0.18033688011112042 align 12 -> ...
+    ...
+    %panels = attn.pack panels ins(%k : tensor<256x64xf32>) outs(...) map ... -> tensor<8x64x32xf32>
+    ...
+    %r:3 = attn.online_packed ins(%rows, %panels, %values : ...) state(...) tile(...) at(...) of(...) -> ...
+    ...
+    ```
   }];
   let options = cpuOptions;
   let statistics = [

@@ -31,7 +31,20 @@ def AttnTilePass : Pass<"attn-tile", "func::FuncOp"> {
       return %o : tensor<2x100x64xf32>
     }
     ```
-    After, in outline: `scf.forall (b, h, tile) { init; scf.for keys { attn.online_attention }; attn.finalize }`.
+    After, in outline:
+    ```mlir
+    ...
+    %o = scf.forall (%b, %h, %tile) in (1, 2, %tiles) shared_outs(%out = %init) -> (tensor<2x100x64xf32>) {
+    ...
+    %state:3 = scf.for %key = %c0 to %c300 step %c256 iter_args(...) -> (...) {
+    ...
+    %next:3 = attn.online_attention ins(...) state(...) at(%b, %h, %row, %key) of(%n, %m) maps [...] scale 1.250000e-01 -> ...
+    scf.yield %next#0, %next#1, %next#2 : tensor<1x108x64xf32>, tensor<1x108xf32>, tensor<1x108xf32>
+    }
+    ...
+    %rows = attn.finalize ins(%state#0, %state#1, %state#2 : ...) outs(...) maps [...] -> tensor<1x?x64xf32>
+    ...
+    ```
   }];
   let options = [
     Option<"queryTile", "query-tile", "int64_t", "768", "rows of a query tile, all heads of the group together">,
