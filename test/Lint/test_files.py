@@ -53,7 +53,7 @@ def long_functions(text):
     for indent in ("", "  "):
         start, waived = None, False
         for number, line in enumerate(text, 1):
-            opens = re.match(rf"{indent}\S.*\{{$|{indent}\{{$", line) or (start is None and line == indent + "{")
+            opens = re.match(rf"{indent}\S.*[)tse] \{{$|{indent}\{{$", line)  # ) const override noexcept
             skipped = re.match(rf"{indent}(namespace|class|struct|enum|union|extern|template .*(class|struct))\b", line)
             if start is None and opens and not skipped and not line.rstrip().endswith("= {"):
                 start, waived = number, False

@@ -62,9 +62,10 @@ def test_pass(flag):
     assert one.definition in wanted, f"expected one of {sorted(wanted)}, got {one.definition}"
     stem = one.definition.removesuffix("Pass")
     short = stem.removeprefix("Attn")
+    sources = find(f"{stem}.cpp") + find(f"{short}.cpp")
     for target in ("CPU", "Cpu", "NVVM"):  # what the folder says
         short = short.removeprefix(target)
-    sources = find(f"{stem}.cpp") + find(f"{short}.cpp")
+    sources += find(f"{short}.cpp")
     assert sources, f"expected {short}.cpp"
     assert any(f'"{flag}"' in line for line in lines(sources[0])), f'expected #define DEBUG_TYPE "{flag}" in {sources[0]}'
     tests = find(f"{flag.removeprefix('attn-')}.mlir") + find(f"{flag}.mlir")

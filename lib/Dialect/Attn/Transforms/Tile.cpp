@@ -319,10 +319,12 @@ struct TilePass : attn::impl::AttnTilePassBase<TilePass> {
     if (queryTile < 1 || keyTile < 1 || windowKeys < 1 || rowAlign < 1 ||
         columnAlign < 1 || minTiles < 1 || fewRows < 0 || keySplit < 1) {
       getOperation().emitError()
-          << "expected positive tile sizes, got query-tile=" << queryTile
-          << " key-tile=" << keyTile << " window-keys=" << windowKeys
-          << " row-align=" << rowAlign << " column-align=" << columnAlign
-          << " min-tiles=" << minTiles;
+          << "expected positive tile sizes, got query-tile="
+          << queryTile.getValue() << " key-tile=" << keyTile.getValue()
+          << " window-keys=" << windowKeys.getValue()
+          << " row-align=" << rowAlign.getValue()
+          << " column-align=" << columnAlign.getValue()
+          << " min-tiles=" << minTiles.getValue();
       return signalPassFailure();
     }
     SmallVector<AttentionOp> ops;

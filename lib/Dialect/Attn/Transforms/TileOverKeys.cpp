@@ -26,6 +26,7 @@ bool Tiler::hasFewQueries() {
 }
 
 ValueRange Tiler::tileOverKeys() {
+  // lint(function-length): one sequence of IR that shares a dozen values.
   chooseSizes();
   rows = op.getStaticExtent(D::kQuery);
   firstQuery = attr(0);
