@@ -7,6 +7,8 @@
 
 #include "attn/Pipelines/Driver.h"
 
+#include "Border.h"
+
 #include "mlir/IR/Remarks.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Support/FileUtilities.h"
@@ -56,20 +58,17 @@ private:
   SmallVector<std::pair<std::string, double>> times;
 };
 
-/// Prints remarks as they come, one a line.
-class RemarkPrinter : public remark::detail::MLIRRemarkStreamerBase {
-public:
-  void streamOptimizationRemark(const remark::detail::Remark &remark) override {
-    remark.print(llvm::errs(), /*printLocation=*/true);
-    llvm::errs() << '\n';
-  }
-};
-
 /// One compilation.
 class Compilation {
 public:
   Compilation(MLIRContext &context, const CompileOptions &options)
-      : context(context), options(options), progress(options) {}
+      : context(context), options(options), progress(options),
+        handler(sources, &context),
+        filter(&context, [&options](Diagnostic &diagnostic) {
+          bool isRemark =
+              diagnostic.getSeverity() == DiagnosticSeverity::Remark;
+          return success(isRemark && !options.remarks);
+        }) {}
   LogicalResult run();
 
 private:
@@ -90,6 +89,11 @@ private:
   MLIRContext &context;
   const CompileOptions &options;
   Progress progress;
+  /// Errors of every phase show the line of the input that they are about.
+  llvm::SourceMgr sources;
+  SourceMgrDiagnosticHandler handler;
+  /// Remarks are for those who ask.
+  ScopedDiagnosticHandler filter;
   CpuDescription cpu;
   OwningOpRef<ModuleOp> module;
 };
@@ -122,9 +126,7 @@ LogicalResult Compilation::parse() {
   auto file = openInputFile(options.input, &error);
   if (!file)
     return fail(error);
-  llvm::SourceMgr sources;
   sources.AddNewSourceBuffer(std::move(file), SMLoc());
-  SourceMgrDiagnosticHandler handler(sources, &context);
   // Unknown operations are parsed all the same, for an error with their names.
   context.allowUnregisteredDialects();
   module = parseSourceFile<ModuleOp>(sources, &context);
@@ -136,7 +138,13 @@ LogicalResult Compilation::parse() {
     op->emitError("expected a known operation, got '") << op->getName() << "'";
     return WalkResult::interrupt();
   });
-  return failure(known.wasInterrupted());
+  if (known.wasInterrupted())
+    return failure();
+  // What a later phase starts from must be what the phase before it leaves.
+  if (options.from == Phase::Import)
+    return success();
+  auto before = static_cast<Phase>(static_cast<int>(options.from) - 1);
+  return checkBorder(*module, before);
 }
 
 LogicalResult Compilation::runPhase(Phase phase) {
@@ -196,11 +204,12 @@ LogicalResult mlir::attn::compile(MLIRContext &context,
                                   const CompileOptions &options) {
   if (options.remarks) {
     remark::RemarkCategories categories;
-    categories.all = ".*";
+    categories.all = categories.passed = categories.missed = ".*";
+    categories.analysis = categories.failed = ".*";
     auto policy = std::make_unique<remark::RemarkEmittingPolicyAll>();
-    if (failed(remark::enableOptimizationRemarks(
-            context, std::make_unique<RemarkPrinter>(), std::move(policy),
-            categories)))
+    if (failed(remark::enableOptimizationRemarks(context, nullptr,
+                                                 std::move(policy), categories,
+                                                 /*printAsEmitRemarks=*/true)))
       return failure();
   }
   return Compilation(context, options).run();

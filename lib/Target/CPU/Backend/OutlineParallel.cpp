@@ -19,6 +19,7 @@
 #include "mlir/Dialect/SCF/Transforms/Transforms.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
+#include "mlir/IR/Remarks.h"
 #include "mlir/Transforms/RegionUtils.h"
 
 #define DEBUG_TYPE "attn-cpu-outline-parallel"
@@ -343,7 +344,13 @@ LogicalResult OutlineParallel::outline(scf::ParallelOp loop,
   auto context = LLVM::LLVMStructType::getLiteral(&getContext(), fields);
   func::FuncOp body = createBody(loop, captures, context, symbols);
   int64_t scratchBytes = moveToScratch(body);
-  createCall(loop, captures, context, mergeWithEqual(body), scratchBytes);
+  body = mergeWithEqual(body);
+  remark::passed(loop.getLoc(), remark::RemarkOpts::name("Outlined")
+                                    .category(DEBUG_TYPE)
+                                    .function(body.getName()))
+      << remark::metric("Captures", captures.size())
+      << remark::metric("ScratchBytes", scratchBytes);
+  createCall(loop, captures, context, body, scratchBytes);
   ++numOutlined;
   return success();
 }

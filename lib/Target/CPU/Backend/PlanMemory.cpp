@@ -13,6 +13,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/Remarks.h"
 
 #define DEBUG_TYPE "attn-cpu-plan-memory"
 
@@ -68,6 +69,11 @@ void PlanMemory::planStatic(func::FuncOp function) {
       builder.setInsertionPoint(block.getTerminator());
       memref::DeallocOp::create(builder, function.getLoc(), memory);
     }
+  remark::analysis(function.getLoc(), remark::RemarkOpts::name("Arena")
+                                          .category(DEBUG_TYPE)
+                                          .function(function.getName()))
+      << remark::metric("Buffers", buffers.size())
+      << remark::metric("Bytes", bytes);
   numPlanned += buffers.size();
   arenaBytes += bytes;
 }
