@@ -130,14 +130,19 @@ def minilm_module(embedding: bool = True, attn_implementation: str = "sdpa"):
 
 def export_minilm(path, batch: int | None = 8, length: int | None = 512, embedding: bool = True,
                   attn_implementation: str = "sdpa") -> Path:
-    """Exports MiniLM with its real weights; a `batch` or `length` of None becomes a dynamic extent."""
+    """Exports MiniLM with its real weights; a `batch` or `length` of None becomes a dynamic extent.
+
+    Only one of them can be dynamic: with two dynamic extents torch-mlir (20261001) infers wrong shapes for layer norm.
+    """
     import torch
 
+    if batch is None and length is None:
+        raise ExportError("expected at most one dynamic extent, got a dynamic batch and a dynamic length")
     shape = (batch or 2, length or 16)
     example = (torch.ones(shape, dtype=torch.int64), torch.ones(shape, dtype=torch.int64))
     dims = {}
     if batch is None:
-        dims[0] = torch.export.Dim("batch", min=1, max=4096)
+        dims[0] = torch.export.Dim("batch", min=2, max=4096)
     if length is None:
         dims[1] = torch.export.Dim("length", min=2, max=512)
     dynamic = {"input_ids": dims, "attention_mask": dims} if dims else None

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Exports the corpus of zoo.py to a folder: NAME.mlir and NAME.npz (inputs arg0…, PyTorch's result0) for each model.
 
-NAME is MODEL-IMPLEMENTATION-static or -dynamic. What torch.export or torch-mlir refuses is reported and skipped; the
-exit status is 0 only when every static export worked.
+NAME is MODEL-IMPLEMENTATION-VARIANT; the variant is `static`, or which extent is dynamic: `batch`, `length`. What
+torch.export or torch-mlir refuses is reported and skipped; the exit status is 0 only when every static export worked.
 """
 
 from __future__ import annotations
@@ -20,12 +20,17 @@ import zoo
 from attn_compiler import export
 
 
-def export_case(case: zoo.Case, implementation: str, dynamic: bool, folder: Path) -> Path:
+def variants(case: zoo.Case):
+    """Static, and with one dynamic extent."""
+    return ("static", "batch", "length") if case.dynamic else ("static",)
+
+
+def export_case(case: zoo.Case, implementation: str, variant: str, folder: Path) -> Path:
     """Writes one .mlir and its .npz and returns the path of the former."""
     module = case.build(implementation)
     inputs = case.inputs()
-    path = folder / f"{case.name}-{implementation}-{'dynamic' if dynamic else 'static'}.mlir"
-    export.export_linalg(module, inputs, path, zoo.dynamic_shapes(case) if dynamic else None)
+    path = folder / f"{case.name}-{implementation}-{variant}.mlir"
+    export.export_linalg(module, inputs, path, None if variant == "static" else zoo.dynamic_shapes(case, variant))
     with torch.no_grad():
         result = module(*inputs)
     arrays = {f"arg{index}": value.numpy() for index, value in enumerate(inputs)}
@@ -45,13 +50,13 @@ def main() -> int:
         if options.only not in case.name:
             continue
         for implementation in case.implementations:
-            for dynamic in (False, True) if case.dynamic else (False,):
-                label = f"{case.name}-{implementation}-{'dynamic' if dynamic else 'static'}"
+            for variant in variants(case):
+                label = f"{case.name}-{implementation}-{variant}"
                 try:
-                    export_case(case, implementation, dynamic, options.folder)
+                    export_case(case, implementation, variant, options.folder)
                     print("exported", label, flush=True)
                 except export.ExportError as error:
-                    failed += not dynamic
+                    failed += variant == "static"
                     print("failed", label, str(error).strip().splitlines()[0][:200], flush=True)
                     if options.verbose:
                         traceback.print_exc()
