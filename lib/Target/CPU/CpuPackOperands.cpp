@@ -113,7 +113,8 @@ Value Packer::packQuery(double scale) {
   Value packed = packInto(PackLayout::Rows, op.getQuery(), Value(), map,
                           hasGroup ? ArrayRef<int64_t>(shape)
                                    : ArrayRef<int64_t>(shape).drop_front(),
-                          type, isPaired ? 1.0 : scale, target.tileRows());
+                          type, isPaired ? 1.0 : scale,
+                          hasFewRows ? 1 : target.tileRows());
   if (hasGroup)
     return packed;
   SmallVector<ReassociationIndices> groups{{0, 1}, {2}};
