@@ -8,6 +8,7 @@
 
 #include "Patterns.h"
 
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -50,11 +51,35 @@ static Extent getExtent(OpFoldResult size) {
   return mlir::attn::getExtent(cast<Value>(size));
 }
 
+/// A product or exact quotient of the operands of affine.apply.
+static std::optional<Extent> getExtent(affine::AffineApplyOp op,
+                                       AffineExpr expr) {
+  if (auto constant = dyn_cast<AffineConstantExpr>(expr))
+    return Extent{constant.getValue(), {}};
+  if (auto dim = dyn_cast<AffineDimExpr>(expr))
+    return mlir::attn::getExtent(op.getDimOperands()[dim.getPosition()]);
+  if (auto symbol = dyn_cast<AffineSymbolExpr>(expr))
+    return mlir::attn::getExtent(op.getSymbolOperands()[symbol.getPosition()]);
+  auto binary = cast<AffineBinaryOpExpr>(expr);
+  auto lhs = getExtent(op, binary.getLHS());
+  auto rhs = getExtent(op, binary.getRHS());
+  if (!lhs || !rhs)
+    return std::nullopt;
+  if (expr.getKind() == AffineExprKind::Mul)
+    return multiply(*lhs, *rhs);
+  if (expr.getKind() == AffineExprKind::FloorDiv && lhs->isNonNegative())
+    return divide(*lhs, *rhs);
+  return std::nullopt;
+}
+
 Extent mlir::attn::getExtent(Value value) {
   if (std::optional<int64_t> constant = getConstantIntValue(value))
     return {*constant, {}};
   if (auto cast = value.getDefiningOp<arith::IndexCastOp>())
     return getExtent(cast.getIn());
+  if (auto apply = value.getDefiningOp<affine::AffineApplyOp>())
+    if (auto extent = ::getExtent(apply, apply.getAffineMap().getResult(0)))
+      return *extent;
   if (auto product = value.getDefiningOp<arith::MulIOp>())
     return multiply(getExtent(product.getLhs()), getExtent(product.getRhs()));
   if (auto quotient = value.getDefiningOp<arith::DivSIOp>())
