@@ -98,8 +98,12 @@ class Contest:
                 if not one.failed:
                     one.best_ms, one.calls = one.ready["first_ms"], 1
         else:
-            rounds = compete(list(field.values()), self.plan, lambda: probe.sample(
-                bfloat16=case.dtype == "bfloat16", bandwidth=case.n == 1))
+            def sample() -> None:
+                probe.sample(bfloat16=case.dtype == "bfloat16", bandwidth=case.n == 1)
+
+            for _ in range(8):  # a case of few rounds would otherwise see too few of them
+                sample()
+            rounds = compete(list(field.values()), self.plan, sample)
         made = record(case, field, probe, self.options.threads, rounds)
         summary = {OURS: made["ms"], LIMIT: made["limit_ms"], **made["peers"]}
         self.say(f"{case.id}: " + ", ".join(f"{name} {time}" for name, time in summary.items() if time))
