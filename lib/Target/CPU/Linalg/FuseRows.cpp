@@ -33,6 +33,9 @@ namespace {
 /// Work below which a parallel loop costs more than it saves.
 constexpr int64_t kLeastWork = 1 << 15;
 
+/// Rows of scratch are not a multiple of this many bytes apart.
+constexpr int64_t kCriticalStride = 2048;
+
 /// Every use of a fill gets a fill of its own, which can go into the group.
 void duplicateFills(RewriterBase &rewriter, Block &block) {
   SmallVector<Operation *> shared;
@@ -73,6 +76,7 @@ private:
   void buildBody(scf::ForallOp loop);
   Value sliceOf(Value tensor);
   Value destination(OpOperand &init, OpResult result);
+  Value scratchTile(Value init, tensor::EmptyOp producer);
   void cloneTile(Operation *op);
   RankedTensorType tileType(Type type);
 
@@ -152,23 +156,38 @@ Value GroupTiler::destination(OpOperand &init, OpResult result) {
     return sliceOf(sharedArgs[found->second]);
   if (!isa_and_nonnull<tensor::EmptyOp>(producer))
     return sliceOf(init.get());
-  // Scratch of static size, of which the last tile uses a part.
-  RankedTensorType type = tileType(init.get().getType());
+  return scratchTile(init.get(), cast<tensor::EmptyOp>(producer));
+}
+
+/// Scratch of static size, of which the last tile uses a part. Rows whose
+/// distance is a large power of two would compete for the same cache sets, as
+/// a register tile reads many of them at once: they are padded by a line.
+Value GroupTiler::scratchTile(Value init, tensor::EmptyOp producer) {
+  RankedTensorType type = tileType(init.getType());
   SmallVector<int64_t> shape(type.getShape());
   shape[0] = tileRows;
+  int64_t rank = type.getRank(), columns = shape.back();
+  unsigned bits =
+      type.getElementType().isIntOrFloat() ? type.getElementTypeBitWidth() : 64;
+  bool isPadded = rank == 2 && !ShapedType::isDynamic(columns) && bits >= 8 &&
+                  columns * bits % (kCriticalStride * 8) == 0;
+  if (isPadded)
+    shape.back() += 64 * 8 / bits;
+  bool hasDynamicRows = cast<RankedTensorType>(init.getType()).isDynamicDim(0);
   SmallVector<Value> extents(
-      cast<tensor::EmptyOp>(producer).getDynamicSizes().drop_front(
-          cast<RankedTensorType>(init.get().getType()).isDynamicDim(0) ? 1
-                                                                       : 0));
+      producer.getDynamicSizes().drop_front(hasDynamicRows ? 1 : 0));
   Value scratch =
       tensor::EmptyOp::create(b, loc, shape, type.getElementType(), extents);
-  if (!type.isDynamicDim(0))
+  if (!type.isDynamicDim(0) && !isPadded)
     return scratch;
-  OpFoldResult tileOffset = offset;
-  offset = b.getIndexAttr(0);
-  Value slice = sliceOf(scratch);
-  offset = tileOffset;
-  return slice;
+  SmallVector<OpFoldResult> offsets(rank, b.getIndexAttr(0));
+  SmallVector<OpFoldResult> strides(rank, b.getIndexAttr(1));
+  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, loc, scratch);
+  sizes[0] = size;
+  if (isPadded)
+    sizes[1] = b.getIndexAttr(columns);
+  return tensor::ExtractSliceOp::create(b, loc, type, scratch, offsets, sizes,
+                                        strides);
 }
 
 void GroupTiler::cloneTile(Operation *op) {

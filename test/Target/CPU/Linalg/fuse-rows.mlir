@@ -74,3 +74,19 @@ func.func @negative_small(%x: tensor<8x16xf32>) -> tensor<8x16xf32> {
   } -> tensor<8x16xf32>
   return %y : tensor<8x16xf32>
 }
+
+// -----
+
+// Rows of scratch that would be 8192 bytes apart get a cache line more.
+// CHECK-LABEL: func.func @padded_scratch
+// CHECK: tensor.empty() : tensor<64x2064xf32>
+func.func @padded_scratch(%x: tensor<128x32xf32>, %w: tensor<64x32x32xf32>, %v: tensor<1x2048x32xf32>)
+    -> tensor<128x32xf32> {
+  %hidden = tensor.empty() : tensor<128x2048xf32>
+  %a = attn.packed_matmul ins(%x, %w : tensor<128x32xf32>, tensor<64x32x32xf32>) outs(%hidden : tensor<128x2048xf32>)
+      -> tensor<128x2048xf32>
+  %init = tensor.empty() : tensor<128x32xf32>
+  %b = attn.packed_matmul ins(%a, %v : tensor<128x2048xf32>, tensor<1x2048x32xf32>) outs(%init : tensor<128x32xf32>)
+      -> tensor<128x32xf32>
+  return %b : tensor<128x32xf32>
+}
