@@ -47,7 +47,7 @@ private:
   func::FuncOp createBody(scf::ParallelOp loop, ArrayRef<Value> captures,
                           LLVM::LLVMStructType context, SymbolTable &symbols);
   int64_t moveToScratch(func::FuncOp body);
-  func::FuncOp mergeWithEqual(func::FuncOp body);
+  func::FuncOp mergeWithEqual(func::FuncOp body, SymbolTable &symbols);
   void createCall(scf::ParallelOp loop, ArrayRef<Value> captures,
                   LLVM::LLVMStructType context, func::FuncOp body,
                   int64_t scratchBytes);
@@ -236,7 +236,8 @@ int64_t OutlineParallel::moveToScratch(func::FuncOp body) {
 }
 
 /// An earlier body that does the same, or `body` itself.
-func::FuncOp OutlineParallel::mergeWithEqual(func::FuncOp body) {
+func::FuncOp OutlineParallel::mergeWithEqual(func::FuncOp body,
+                                             SymbolTable &symbols) {
   llvm::hash_code hash(0);
   body.getBody().walk([&](Operation *op) {
     hash =
@@ -250,7 +251,7 @@ func::FuncOp OutlineParallel::mergeWithEqual(func::FuncOp body) {
     if (OperationEquivalence::isRegionEquivalentTo(
             &body.getBody(), &other.getBody(),
             OperationEquivalence::IgnoreLocations)) {
-      body.erase();
+      symbols.erase(body);
       --nextBody;
       ++numMerged;
       return other;
@@ -344,7 +345,7 @@ LogicalResult OutlineParallel::outline(scf::ParallelOp loop,
   auto context = LLVM::LLVMStructType::getLiteral(&getContext(), fields);
   func::FuncOp body = createBody(loop, captures, context, symbols);
   int64_t scratchBytes = moveToScratch(body);
-  body = mergeWithEqual(body);
+  body = mergeWithEqual(body, symbols);
   remark::passed(loop.getLoc(), remark::RemarkOpts::name("Outlined")
                                     .category(DEBUG_TYPE)
                                     .function(body.getName()))
