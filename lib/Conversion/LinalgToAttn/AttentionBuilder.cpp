@@ -58,7 +58,8 @@ private:
   int64_t join(ArrayRef<unsigned> vars, Dim target) {
     int64_t inner = 1;
     AffineExpr rest = dim(target);
-    for (auto [position, var] : llvm::reverse(llvm::enumerate(vars))) {
+    for (size_t position = vars.size(); position-- > 0;) {
+      unsigned var = vars[position];
       int64_t extent = context.getExtent(var);
       dims[var] = position == 0 ? rest : rest % extent;
       if (position == 0)

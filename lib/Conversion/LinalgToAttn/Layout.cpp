@@ -77,7 +77,8 @@ static bool splitDim(AffineExpr index, int64_t extent, ArrayRef<int64_t> shape,
   llvm::sort(terms, [](auto &a, auto &b) { return a.first > b.first; });
   int64_t stride = 1;
   SmallVector<int64_t> inner;
-  for (auto [position, term] : llvm::reverse(llvm::enumerate(terms))) {
+  for (size_t position = terms.size(); position-- > 0;) {
+    auto term = terms[position];
     int64_t size = getIndexExtent(term.second, shape);
     if (size == 0 || term.first != stride ||
         (ShapedType::isDynamic(size) && position != 0))

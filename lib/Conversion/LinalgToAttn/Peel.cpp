@@ -147,7 +147,8 @@ static bool delinearize(AffineExpr linear, ArrayRef<int64_t> shape,
   MLIRContext *context = linear.getContext();
   SmallVector<AffineExpr> reversed;
   bool done = false; // the outermost extent takes the whole quotient
-  for (auto [position, extent] : llvm::reverse(llvm::enumerate(shape))) {
+  for (size_t position = shape.size(); position-- > 0;) {
+    int64_t extent = shape[position];
     bool outermost = llvm::all_of(shape.take_front(position),
                                   [](int64_t outer) { return outer == 1; });
     if (extent == 1 || done) {
