@@ -62,9 +62,9 @@ func.func @c2_merge(%a: tensor<4x1x8x64xf16>, %m: tensor<4x1x8xf16>, %acc: tenso
 
 // -----
 
-func.func @c2_finalize(%acc: tensor<1x96x64xf32>, %max: tensor<1x96xf32>, %o: tensor<96x64xf32>) {
+func.func @c2_finalize(%acc: tensor<2x96x64xf32>, %max: tensor<2x96xf32>, %o: tensor<96x64xf32>) {
   // expected-error @below {{expected the map of output to use d0 (C2)}}
-  %r = attn.finalize ins(%acc, %max, %max : tensor<1x96x64xf32>, tensor<1x96xf32>, tensor<1x96xf32>)
+  %r = attn.finalize ins(%acc, %max, %max : tensor<2x96x64xf32>, tensor<2x96xf32>, tensor<2x96xf32>)
       outs(%o : tensor<96x64xf32>) maps [affine_map<(g, i, e) -> (i, e)>] -> tensor<96x64xf32>
   return
 }

@@ -123,7 +123,11 @@ LogicalResult OnlineAttentionOp::verify() {
     return verifyTileMap(getOperation(), name, mapAt(maps, index), operand,
                          kNumDims, required, allowed, "C2");
   };
-  if (failed(check("query", 0, getQuery(), {kQuery, kHeadSize}, {kGroup})) ||
+  // A group of one needs no dimension.
+  bool isSingle = cast<ShapedType>(getAcc().getType()).getShape()[0] == 1;
+  SmallVector<unsigned> query{kGroup, kQuery, kHeadSize};
+  if (failed(check("query", 0, getQuery(),
+                   ArrayRef<unsigned>(query).drop_front(isSingle), {kGroup})) ||
       failed(check("key", 1, getKey(), {kKey, kHeadSize}, {})) ||
       failed(check("value", 2, getValue(), {kKey, kValueSize}, {})))
     return failure();
@@ -227,11 +231,17 @@ LogicalResult FinalizeOp::verify() {
   if (maps.size() != (getLse() ? 2u : 1u))
     return emitOpError() << "expected one map per destination (C2), got "
                          << maps.size();
+  // A group of one needs no dimension.
+  bool isSingle = cast<ShapedType>(getAcc().getType()).getShape()[0] == 1;
+  SmallVector<unsigned> output{0, 1, 2}, lse{0, 1};
+  ArrayRef<unsigned> outputDims(output), lseDims(lse);
   if (failed(verifyTileMap(getOperation(), "output", mapAt(maps, 0),
-                           getOutput(), 3, {1, 2}, {0}, "C2")))
+                           getOutput(), 3, outputDims.drop_front(isSingle), {0},
+                           "C2")))
     return failure();
-  if (getLse() && failed(verifyTileMap(getOperation(), "lse", mapAt(maps, 1),
-                                       getLse(), 3, {1}, {0}, "C2")))
+  if (getLse() &&
+      failed(verifyTileMap(getOperation(), "lse", mapAt(maps, 1), getLse(), 3,
+                           lseDims.drop_front(isSingle), {0}, "C2")))
     return failure();
   return verifyResults(*this, "C3");
 }
