@@ -11,6 +11,7 @@
 #include "attn/Target/CPU/Linalg/Passes.h"
 #include "attn/Target/CPU/Passes.h"
 
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/Passes.h"
@@ -39,6 +40,11 @@ static void addKernelPasses(OpPassManager &manager,
   tiles.bf16Dot = options.bf16Dot;
   manager.addNestedPass<func::FuncOp>(cpu::createAttnCpuLowerTilesPass(tiles));
   cpu::addLinalgBufferPasses(manager, options.vectorBits);
+  // Without an instruction for it, LLVM would call a function to round to bf16.
+  arith::ArithExpandOpsPassOptions expand;
+  expand.includeBf16 = !options.bf16Dot;
+  if (expand.includeBf16)
+    manager.addPass(arith::createArithExpandOpsPass(expand));
 }
 
 void mlir::attn::buildCpuBufferizePipeline(OpPassManager &manager,

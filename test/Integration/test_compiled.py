@@ -120,11 +120,7 @@ def test_decode_is_split_over_keys(dtype):
     engines.check(Case(n=1, m=5001, d=64, heads=8, group=4, mask=Causal(), dtype=dtype, lse=True))
 
 
-# Instruction selection gives up at the first, and the second misses a conversion that only newer CPUs have.
-BROKEN = pytest.mark.xfail(reason="narrower targets than this machine's", strict=False)
-
-
-@pytest.mark.parametrize("cpu", [pytest.param("x86-64-v3", marks=BROKEN), pytest.param("x86-64-v4", marks=BROKEN)])
+@pytest.mark.parametrize("cpu", ["x86-64-v3", "x86-64-v4"])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_other_vector_widths(cpu, dtype):
     engines.check(Case(n=70, m=150, d=72, mask=Causal(), dtype=dtype, lse=True), cpu=cpu)

@@ -110,7 +110,7 @@ Value KernelBuilder::exp2(Value x) {
   // A scalar goes through the same vector code: no call, and the same rounding
   // everywhere.
   auto type = isScalar
-                  ? vectorOf(512 / element.getIntOrFloatBitWidth(), element)
+                  ? vectorOf(256 / element.getIntOrFloatBitWidth(), element)
                   : cast<VectorType>(x.getType());
   if (isScalar)
     x = broadcast(type, x);
