@@ -248,6 +248,11 @@ struct PackOperandsPass
     SmallVector<OnlineAttentionOp> ops;
     getOperation().walk([&](OnlineAttentionOp op) { ops.push_back(op); });
     for (OnlineAttentionOp op : ops) {
+      if (!op.hasPureTensorSemantics()) {
+        op.emitOpError() << "expected operands on tensors, got memrefs; pack "
+                            "before bufferisation";
+        return signalPassFailure();
+      }
       IRRewriter rewriter(op);
       Packer packer(op, rewriter, target);
       if (failed(packer.pack()))
