@@ -47,12 +47,11 @@ struct LowerTilesPass : cpu::impl::AttnCpuLowerTilesPassBase<LowerTilesPass> {
   using AttnCpuLowerTilesPassBase::AttnCpuLowerTilesPassBase;
 
   void runOnOperation() override {
-    if (vectorBits != 256 && vectorBits != 512) {
-      getOperation().emitError()
-          << "expected vector-bits of 256 or 512, got " << vectorBits;
+    FailureOr<CpuTarget> described =
+        getCpuTarget(getOperation(), vectorBits, bf16Dot);
+    if (failed(described))
       return signalPassFailure();
-    }
-    CpuTarget target{vectorBits, bf16Dot};
+    const CpuTarget &target = *described;
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) {
       if (isa<OnlinePackedOp, PackOp, FinalizeOp, MergeOp>(op))

@@ -239,12 +239,11 @@ struct PackOperandsPass
   using AttnCpuPackOperandsPassBase::AttnCpuPackOperandsPassBase;
 
   void runOnOperation() override {
-    if (vectorBits != 256 && vectorBits != 512) {
-      getOperation().emitError()
-          << "expected vector-bits of 256 or 512, got " << vectorBits;
+    FailureOr<CpuTarget> described =
+        getCpuTarget(getOperation(), vectorBits, bf16Dot);
+    if (failed(described))
       return signalPassFailure();
-    }
-    CpuTarget target{vectorBits, bf16Dot};
+    const CpuTarget &target = *described;
     SmallVector<OnlineAttentionOp> ops;
     getOperation().walk([&](OnlineAttentionOp op) { ops.push_back(op); });
     for (OnlineAttentionOp op : ops) {

@@ -9,6 +9,9 @@
 #ifndef ATTN_TARGET_CPU_CPUTARGET_H
 #define ATTN_TARGET_CPU_CPUTARGET_H
 
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/Operation.h"
+
 #include <cstdint>
 
 namespace mlir::attn::cpu {
@@ -34,6 +37,15 @@ struct CpuTarget {
     return tileVectors * lanes(elementBits);
   }
 };
+
+/// The target that a pass's options describe, or an error at `op`.
+inline FailureOr<CpuTarget> getCpuTarget(Operation *op, int64_t vectorBits,
+                                         bool hasBf16Dot) {
+  if (vectorBits != 256 && vectorBits != 512)
+    return op->emitError("expected vector-bits of 256 or 512, got ")
+           << vectorBits;
+  return CpuTarget{vectorBits, hasBf16Dot};
+}
 
 } // namespace mlir::attn::cpu
 
