@@ -12,6 +12,7 @@
 #include "mlir/IR/Remarks.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Support/FileUtilities.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/Path.h"
@@ -108,6 +109,10 @@ LogicalResult Compilation::checkOptions() {
     return fail("expected --from before --to, got '" +
                 getPhaseName(options.from) + "' and '" +
                 getPhaseName(options.to) + "'");
+  if (!options.forms.empty() &&
+      (options.from > Phase::Rewrite || options.to < Phase::Rewrite))
+    return fail("expected the phase rewrite between --from and --to, which "
+                "--form is for");
   std::string error;
   FailureOr<CpuDescription> described = describeCpu(options.cpu, error);
   if (failed(described))
@@ -152,7 +157,9 @@ LogicalResult Compilation::runPhase(Phase phase) {
   CpuPipelineOptions pipeline;
   pipeline.vectorBits = cpu.vectorBits;
   pipeline.bf16Dot = cpu.hasBf16Dot;
-  buildPhasePipeline(phase, manager, pipeline);
+  RewritePipelineOptions rewrite;
+  rewrite.form = llvm::join(options.forms, ";");
+  buildPhasePipeline(phase, manager, pipeline, rewrite);
   // The manifest says what the code needs; a dump must carry it.
   if (phase == Phase::Target) {
     Builder builder(&context);

@@ -52,14 +52,15 @@ std::string mlir::attn::listPhaseNames() {
 }
 
 void mlir::attn::buildPhasePipeline(Phase phase, OpPassManager &manager,
-                                    const CpuPipelineOptions &options) {
+                                    const CpuPipelineOptions &options,
+                                    const RewritePipelineOptions &rewrite) {
   switch (phase) {
   case Phase::Import:
     return buildImportPipeline(manager);
   case Phase::Raise:
     return buildRaisePipeline(manager);
   case Phase::Rewrite:
-    return buildRewritePipeline(manager);
+    return buildRewritePipeline(manager, rewrite);
   case Phase::Tile:
     return buildTilePipeline(manager, options);
   case Phase::Target:

@@ -79,8 +79,8 @@ void mlir::attn::registerPipelines() {
                              buildImportPipeline);
   PassPipelineRegistration<>("attn-raise-pipeline", "The phase raise",
                              buildRaisePipeline);
-  PassPipelineRegistration<>("attn-rewrite-pipeline", "The phase rewrite",
-                             buildRewritePipeline);
+  PassPipelineRegistration<RewritePipelineOptions>(
+      "attn-rewrite-pipeline", "The phase rewrite", buildRewritePipeline);
   PassPipelineRegistration<CpuPipelineOptions>(
       "attn-tile-pipeline", "The phase tile", buildTilePipeline);
   PassPipelineRegistration<CpuPipelineOptions>("attn-target-pipeline",

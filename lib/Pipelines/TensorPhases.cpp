@@ -55,10 +55,18 @@ void mlir::attn::buildRaisePipeline(OpPassManager &manager) {
   addCleanUp(manager);
   manager.addNestedPass<func::FuncOp>(createRaiseLinalgToAttnPass());
   addCleanUp(manager);
+  manager.addPass(createAttnLabelOpsPass());
   manager.addPass(createAttnVerifyRaisedPass());
 }
 
-void mlir::attn::buildRewritePipeline(OpPassManager &manager) {
+void mlir::attn::buildRewritePipeline(OpPassManager &manager,
+                                      const RewritePipelineOptions &options) {
+  AttnAssignFormsPassOptions assign;
+  assign.form = options.form;
+  assign.file = options.formFile;
+  manager.addPass(createAttnAssignFormsPass(assign));
+  // One pass a form, each of which takes the requests that are its own.
+  manager.addPass(createAttnSettleFormsPass());
   manager.addPass(createAttnVerifyRewrittenPass());
 }
 

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "attn/Dialect/Attn/IR/Attn.h"
 #include "attn/Pipelines/Passes.h"
 
 #include "Border.h"
@@ -24,9 +25,23 @@ struct VerifyRewritten
     : attn::impl::AttnVerifyRewrittenPassBase<VerifyRewritten> {
   void runOnOperation() override {
     FailureOr<int64_t> checked = checkBorder(getOperation(), Phase::Rewrite);
-    if (failed(checked))
+    if (failed(checked) || failed(checkRequests()))
       return signalPassFailure();
     numChecked += *checked;
+  }
+
+private:
+  /// Every request has been granted or refused.
+  LogicalResult checkRequests() {
+    WalkResult result = getOperation().walk([](Operation *op) {
+      Attribute form = op->getAttr(kFormAttr);
+      if (!form)
+        return WalkResult::advance();
+      op->emitError("expected no 'attn.form' after the phase 'rewrite', got ")
+          << form;
+      return WalkResult::interrupt();
+    });
+    return failure(result.wasInterrupted());
   }
 };
 } // namespace

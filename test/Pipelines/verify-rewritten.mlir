@@ -14,3 +14,14 @@ func.func @negative_buffer(%x: memref<4xf32>, %i: index) -> f32 {
   %0 = memref.load %x[%i] : memref<4xf32>
   return %0 : f32
 }
+
+// -----
+
+func.func @negative_request(%q: tensor<8x4xf32>) -> tensor<8x4xf32> {
+  // expected-error @+1 {{expected no 'attn.form' after the phase 'rewrite', got #attn.exact_form}}
+  %o = attn.attention ins(%q, %q, %q : tensor<8x4xf32>, tensor<8x4xf32>, tensor<8x4xf32>) outs(%q : tensor<8x4xf32>)
+      maps [affine_map<(b, h, i, j, d, e) -> (i, d)>, affine_map<(b, h, i, j, d, e) -> (j, d)>,
+            affine_map<(b, h, i, j, d, e) -> (j, e)>, affine_map<(b, h, i, j, d, e) -> (i, e)>]
+      {attn.form = #attn.exact_form} -> tensor<8x4xf32>
+  return %o : tensor<8x4xf32>
+}

@@ -39,6 +39,10 @@ struct Flags {
                  clEnumValN(EmitKind::Object, "obj", "object file"),
                  clEnumValN(EmitKind::SharedLibrary, "so", "shared library")),
       cl::cat(category)};
+  cl::list<std::string> forms{
+      "form", cl::value_desc("[LABEL:]FORM[,KEY=VALUE]...|@FILE"),
+      cl::desc("Form of attention, for all or by label; may be repeated"),
+      cl::cat(category)};
   cl::opt<Phase> from{"from", cl::init(Phase::Import),
                       cl::desc("First phase to run"), phaseValues(),
                       cl::cat(category)};
@@ -76,6 +80,7 @@ int main(int argc, char **argv) {
   options.target = flags.target;
   options.cpu = flags.cpu;
   options.emit = flags.emit;
+  options.forms = flags.forms;
   options.from = flags.from;
   options.to = flags.to;
   options.dumpFolder = flags.dump;

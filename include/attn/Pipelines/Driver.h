@@ -18,6 +18,8 @@ struct CompileOptions {
   std::string target = "cpu";
   std::string cpu = "native";
   EmitKind emit = EmitKind::SharedLibrary;
+  /// Forms that attention is rewritten to, as attn-assign-forms takes them.
+  std::vector<std::string> forms;
   /// The first phase to run, and the last.
   Phase from = Phase::Import, to = Phase::Emit;
   /// A folder for the IR after every phase; empty for none.

@@ -109,7 +109,8 @@ def AttnVerifyRaisedPass : Pass<"attn-verify-raised", "::mlir::ModuleOp"> {
 def AttnVerifyRewrittenPass : Pass<"attn-verify-rewritten", "::mlir::ModuleOp"> {
   let summary = "the border after rewrite";
   let description = [{
-    After `rewrite` a program has operations on whole tensors, in the forms that will be computed.
+    After `rewrite` a program has operations on whole tensors, in the forms that will be computed; no request for a form
+    (`attn.form`) is left, so that nothing can be approximated later.
     Anything else is an error that names the operation and the phase that should have replaced it. The IR stays as it is.
 
     ```mlir

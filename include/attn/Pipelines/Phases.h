@@ -37,7 +37,8 @@ std::string listPhaseNames();
 /// Adds the passes of a phase and, last, the check of its border. The phase
 /// `emit` has none: it is not made of passes.
 void buildPhasePipeline(Phase phase, OpPassManager &manager,
-                        const CpuPipelineOptions &options);
+                        const CpuPipelineOptions &options,
+                        const RewritePipelineOptions &rewrite);
 
 } // namespace mlir::attn
 

@@ -25,11 +25,24 @@ struct CpuPipelineOptions : PassPipelineOptions<CpuPipelineOptions> {
                        llvm::cl::init(false)};
 };
 
+/// What the phase rewrite is asked to do; attn-assign-forms says how it is
+/// written.
+struct RewritePipelineOptions : PassPipelineOptions<RewritePipelineOptions> {
+  Option<std::string> form{
+      *this, "form",
+      llvm::cl::desc("Forms of attention, with semicolons between"),
+      llvm::cl::init("")};
+  Option<std::string> formFile{
+      *this, "form-file", llvm::cl::desc("A file that maps labels to forms"),
+      llvm::cl::init("")};
+};
+
 /// The pipelines of the phases; Phases.def says what each is for. Every one
 /// ends with the check of its border.
 void buildImportPipeline(OpPassManager &manager);
 void buildRaisePipeline(OpPassManager &manager);
-void buildRewritePipeline(OpPassManager &manager);
+void buildRewritePipeline(OpPassManager &manager,
+                          const RewritePipelineOptions &options);
 void buildTilePipeline(OpPassManager &manager,
                        const CpuPipelineOptions &options);
 void buildTargetPipeline(OpPassManager &manager,

@@ -20,6 +20,7 @@ using namespace mlir::attn;
 
 #include "attn/Dialect/Attn/IR/AttnDialect.cpp.inc"
 #include "attn/Dialect/Attn/IR/AttnEnums.cpp.inc"
+#include "attn/Dialect/Attn/IR/AttnForms.cpp.inc"
 #include "attn/Dialect/Attn/IR/AttnInterfaces.cpp.inc"
 
 #define GET_ATTRDEF_CLASSES
@@ -37,4 +38,48 @@ void AttnDialect::initialize() {
 #define GET_OP_LIST
 #include "attn/Dialect/Attn/IR/AttnOps.cpp.inc"
       >();
+}
+
+/// Adds what the type says of itself, if it is a form.
+template <typename AttrT>
+static void addForm(SmallVectorImpl<FormInfo> &forms) {
+  if constexpr (std::is_base_of_v<FormAttrInterface::Trait<AttrT>, AttrT>)
+    forms.push_back({AttrT::kFormName, AttrT::getKeys()});
+}
+
+template <typename... AttrT> static SmallVector<FormInfo> collectForms() {
+  SmallVector<FormInfo> forms;
+  (addForm<AttrT>(forms), ...);
+  llvm::sort(forms, [](const FormInfo &a, const FormInfo &b) {
+    return a.name < b.name;
+  });
+  return forms;
+}
+
+SmallVector<FormInfo> mlir::attn::getForms() {
+  return collectForms<
+#define GET_ATTRDEF_LIST
+#include "attn/Dialect/Attn/IR/AttnAttrs.cpp.inc"
+      >();
+}
+
+LogicalResult AttnDialect::verifyOperationAttribute(Operation *op,
+                                                    NamedAttribute attribute) {
+  StringRef name = attribute.getName();
+  bool isLabel = name == kLabelAttr, isForm = name == kFormAttr;
+  if (!isLabel && !isForm && name != kRewrittenAttr)
+    return success();
+  if (isForm && !isa<AttentionOp>(op))
+    return op->emitOpError("expected 'attn.form' only on 'attn.attention'");
+  if (op->getDialect() != this)
+    return op->emitOpError("expected '")
+           << name << "' only on operations of the dialect attn";
+  if (isLabel && !isa<StringAttr>(attribute.getValue()))
+    return op->emitOpError("expected 'attn.label' to be a string, got ")
+           << attribute.getValue();
+  if (!isLabel && !isa<FormAttrInterface>(attribute.getValue()))
+    return op->emitOpError("expected '")
+           << name << "' to be a form such as #attn.exact_form, got "
+           << attribute.getValue();
+  return success();
 }

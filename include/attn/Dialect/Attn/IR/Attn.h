@@ -9,6 +9,8 @@
 #ifndef ATTN_DIALECT_ATTN_IR_ATTN_H
 #define ATTN_DIALECT_ATTN_IR_ATTN_H
 
+#include "attn/Analysis/Cost.h"
+
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinAttributes.h"
@@ -26,6 +28,7 @@
 
 #include "attn/Dialect/Attn/IR/AttnDialect.h.inc"
 #include "attn/Dialect/Attn/IR/AttnEnums.h.inc"
+#include "attn/Dialect/Attn/IR/AttnForms.h.inc"
 #include "attn/Dialect/Attn/IR/AttnInterfaces.h.inc"
 
 #define GET_ATTRDEF_CLASSES
@@ -33,5 +36,23 @@
 
 #define GET_OP_CLASSES
 #include "attn/Dialect/Attn/IR/AttnOps.h.inc"
+
+namespace mlir::attn {
+
+/// The discardable attributes that the dialect's description lists.
+inline constexpr llvm::StringLiteral kLabelAttr = "attn.label";
+inline constexpr llvm::StringLiteral kFormAttr = "attn.form";
+inline constexpr llvm::StringLiteral kRewrittenAttr = "attn.rewritten";
+
+/// A form that the dialect has: its name on the command line and its keys.
+struct FormInfo {
+  llvm::StringRef name;
+  llvm::SmallVector<llvm::StringRef> keys;
+};
+
+/// Every form, by name.
+llvm::SmallVector<FormInfo> getForms();
+
+} // namespace mlir::attn
 
 #endif // ATTN_DIALECT_ATTN_IR_ATTN_H

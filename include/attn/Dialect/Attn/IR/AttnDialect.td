@@ -18,8 +18,14 @@ def Attn_Dialect : Dialect {
     Attention as one operation with symbolic masks and indexing maps, and the tile-level operations that every form of
     attention lowers to: a streaming softmax over key tiles with state (accumulator, maximum, sum), its merge and its
     finalisation, and the packing of tiles.
+
+    Discardable attributes:
+    * `attn.label`, a string on an operation of the dialect: the name that files, messages and measured errors use.
+    * `attn.form`, a form on `attn.attention`: what the phase rewrite is asked to make of it.
+    * `attn.rewritten`, a form on an operation of the dialect: what the phase rewrite made it from an exact attention.
   }];
   let useDefaultAttributePrinterParser = 1;
+  let hasOperationAttrVerify = 1;
   let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
                            "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect"];
 }

@@ -1,0 +1,30 @@
+//===- DescribeAttention.h - an operation's shape for costs -----*- C++ -*-===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Reads the extents of an attention, and how much its mask lets through, from
+// the operation. What is dynamic takes an assumed length.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_ANALYSIS_DESCRIBEATTENTION_H
+#define ATTN_ANALYSIS_DESCRIBEATTENTION_H
+
+#include "attn/Dialect/Attn/IR/Attn.h"
+
+namespace mlir::attn {
+
+/// The shape of `op`; dynamic lengths count as `assumedLength`, a dynamic batch
+/// or number of heads as 1.
+AttentionShape describeAttention(AttentionOp op, int64_t assumedLength);
+
+/// The mean number of keys that `mask` lets one of `queries` queries see,
+/// estimated from some of them; all keys without a mask.
+double estimateVisibleKeys(MaskAttrInterface mask, int64_t queries,
+                           int64_t keys);
+
+/// "8.59e+09 flops, 33.6 MB".
+std::string describeCost(Cost cost);
+
+} // namespace mlir::attn
+
+#endif // ATTN_ANALYSIS_DESCRIBEATTENTION_H

@@ -1,0 +1,17 @@
+//===- AttnAll.td - everything of the dialect -------------------*- tablegen -*-===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The one list of files from which the C++ of the dialect is generated.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_ALL
+#define ATTN_ALL
+
+include "attn/Dialect/Attn/IR/AttnForms.td"
+include "attn/Dialect/Attn/IR/AttnLinearOps.td"
+include "attn/Dialect/Attn/IR/AttnOps.td"
+include "attn/Dialect/Attn/IR/AttnPackedOps.td"
+include "attn/Dialect/Attn/IR/AttnTileOps.td"
+
+#endif // ATTN_ALL

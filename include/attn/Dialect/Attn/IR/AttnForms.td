@@ -1,0 +1,56 @@
+//===- AttnForms.td - what attention can be rewritten to --------*- tablegen -*-===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// A form is an attribute that asks for a rewrite of one attention operation and says what it costs and what it gives up.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_FORMS
+#define ATTN_FORMS
+
+include "attn/Dialect/Attn/IR/AttnAttrs.td"
+
+def Attn_FormAttrInterface : AttrInterface<"FormAttrInterface"> {
+  let cppNamespace = "::mlir::attn";
+  let description = [{
+    A form of attention with its parameters. As the discardable attribute `attn.form` on `attn.attention` it is a request,
+    which the phase rewrite grants or refuses; as `attn.rewritten` on what took its place it is the record of that.
+  }];
+  let methods = [
+    InterfaceMethod<"The name on the command line: `low-rank` for `#attn.low_rank_form`.",
+      "::llvm::StringRef", "getFormName", (ins), "", [{ return ConcreteAttr::kFormName; }]>,
+    InterfaceMethod<"What the form costs in place of an exact attention of that shape.",
+      "::mlir::attn::Cost", "getCost", (ins "const ::mlir::attn::AttentionShape &":$shape)>,
+    InterfaceMethod<"How the result may differ from exact attention, in one line: a bound, or that there is none.",
+      "std::string", "getErrorContract">
+  ];
+}
+
+/// `#attn.NAME_form<key = value, ...>` for the form NAME, whose dashes are underscores in IR. Every parameter has a
+/// default, so that `--form=NAME,key=value` can leave any of them out.
+class Attn_FormAttr<string name, string formName, dag formParameters = (ins)>
+    : AttrDef<Attn_Dialect, name # "Form", [DeclareAttrInterfaceMethods<Attn_FormAttrInterface>]> {
+  let mnemonic = !subst("-", "_", formName) # "_form";
+  let parameters = formParameters;
+  let assemblyFormat = !if(!empty(formParameters), "", "(`<` struct(params)^ `>`)?");
+  defvar keys = !foreach(i, !range(!size(formParameters)), "\"" # !getdagname(formParameters, i) # "\"");
+  let extraClassDeclaration = [{
+    static constexpr ::llvm::StringLiteral kFormName = "}] # formName # [{";
+    static ::llvm::SmallVector<::llvm::StringRef> getKeys() { return }] # "{" # !interleave(keys, ", ") # "}" # [{; }
+  }];
+}
+
+def Attn_ExactForm : Attn_FormAttr<"Exact", "exact"> {
+  let summary = "attention as it is";
+  let description = [{
+    Asks for no rewrite: a way to keep one operation exact where a form is asked for all the others.
+
+    Error contract: none but rounding.
+
+    ```mlir
+    #form = #attn.exact_form
+    ```
+  }];
+}
+
+#endif // ATTN_FORMS

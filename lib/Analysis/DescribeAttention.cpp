@@ -1,0 +1,55 @@
+//===- DescribeAttention.cpp - an operation's shape for costs -------------===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Extents come from types, visibility from the mask's own predicate.
+//
+//===----------------------------------------------------------------------===//
+
+#include "attn/Analysis/DescribeAttention.h"
+
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+
+double mlir::attn::estimateVisibleKeys(MaskAttrInterface mask, int64_t queries,
+                                       int64_t keys) {
+  if (!mask || queries <= 0 || keys <= 0)
+    return double(keys);
+  // The middles of equal strips; masks are sums of few intervals or periodic.
+  constexpr int64_t kSamples = 61, kKeySamples = 8192;
+  int64_t samples = std::min(queries, kSamples);
+  int64_t step = std::max<int64_t>(1, keys / kKeySamples);
+  int64_t seen = 0;
+  for (int64_t k = 0; k < samples; ++k) {
+    int64_t i = (2 * k + 1) * queries / (2 * samples);
+    for (int64_t j = i % step; j < keys; j += step)
+      seen += mask.allows(i, j, queries, keys);
+  }
+  return double(seen) * double(step) / double(samples);
+}
+
+AttentionShape mlir::attn::describeAttention(AttentionOp op,
+                                             int64_t assumedLength) {
+  auto extent = [&](AttentionOp::Dim dim, int64_t otherwise) {
+    int64_t size = op.getStaticExtent(dim);
+    return ShapedType::isDynamic(size) ? otherwise : size;
+  };
+  AttentionShape shape;
+  shape.batch = extent(AttentionOp::kBatch, 1);
+  shape.heads = extent(AttentionOp::kHead, 1);
+  shape.keyHeads = std::max<int64_t>(1, shape.heads / op.getGroupSize());
+  shape.queries = extent(AttentionOp::kQuery, assumedLength);
+  shape.keys = extent(AttentionOp::kKey, assumedLength);
+  shape.headSize = extent(AttentionOp::kHeadSize, 1);
+  shape.valueSize = extent(AttentionOp::kValueSize, 1);
+  Type element = cast<ShapedType>(op.getQuery().getType()).getElementType();
+  shape.elementBytes = element.getIntOrFloatBitWidth() / 8;
+  shape.visible = estimateVisibleKeys(op.getMask().value_or(nullptr),
+                                      shape.queries, shape.keys);
+  return shape;
+}
+
+std::string mlir::attn::describeCost(Cost cost) {
+  return llvm::formatv("{0:e2} flops, {1:f1} MB", cost.flops, cost.bytes / 1e6);
+}

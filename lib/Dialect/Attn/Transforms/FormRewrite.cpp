@@ -1,0 +1,72 @@
+//===- FormRewrite.cpp - what every rewrite of attention shares -----------===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// One walk and one wording of remarks for all forms.
+//
+//===----------------------------------------------------------------------===//
+
+#include "attn/Analysis/DescribeAttention.h"
+#include "attn/Dialect/Attn/Transforms/Forms.h"
+
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+
+std::string mlir::attn::describeOp(Operation *op) {
+  if (auto label = op->getAttrOfType<StringAttr>(kLabelAttr))
+    return ("'" + label.getValue() + "'").str();
+  return ("'" + op->getName().getStringRef() + "'").str();
+}
+
+void mlir::attn::reportRewritten(Operation *op, FormAttrInterface form,
+                                 const AttentionShape &shape) {
+  Cost before = exactCost(shape), after = form.getCost(shape);
+  op->emitRemark() << describeOp(op) << " rewritten to " << form.getFormName()
+                   << ": " << describeCost(after) << " instead of "
+                   << describeCost(before) << " at " << shape.queries
+                   << " queries and " << shape.keys
+                   << " keys; error: " << form.getErrorContract();
+}
+
+void mlir::attn::reportRefused(Operation *op, FormAttrInterface form,
+                               StringRef reason) {
+  op->emitRemark() << describeOp(op) << " stays exact, not "
+                   << form.getFormName() << ": " << reason;
+}
+
+FormCounts mlir::attn::rewriteForms(
+    Operation *root, llvm::function_ref<bool(Attribute)> isOwn,
+    llvm::function_ref<FormRewrite(OpBuilder &, AttentionOp, Attribute)>
+        rewrite,
+    int64_t assumedLength) {
+  SmallVector<AttentionOp> asking;
+  root->walk([&](AttentionOp op) {
+    Attribute form = op->getAttr(kFormAttr);
+    if (form && isOwn(form))
+      asking.push_back(op);
+  });
+  FormCounts counts;
+  for (AttentionOp op : asking) {
+    auto form = cast<FormAttrInterface>(op->getAttr(kFormAttr));
+    AttentionShape shape = describeAttention(op, assumedLength);
+    OpBuilder builder(op);
+    FormRewrite made = rewrite(builder, op, form);
+    if (!made.op) {
+      reportRefused(op, form, made.reason);
+      ++counts.refused;
+      continue;
+    }
+    if (Attribute label = op->getAttr(kLabelAttr))
+      made.op->setAttr(kLabelAttr, label);
+    made.op->setAttr(kRewrittenAttr, form);
+    made.op->removeAttr(kFormAttr);
+    reportRewritten(made.op, form, shape);
+    ++counts.rewritten;
+    if (made.op == op)
+      continue;
+    op->replaceAllUsesWith(made.results);
+    op->erase();
+  }
+  return counts;
+}

@@ -1,0 +1,39 @@
+// RUN: attn-opt %s --split-input-file --verify-diagnostics
+
+func.func @negative_place(%x: f32) -> f32 {
+  // expected-error @+1 {{expected 'attn.form' only on 'attn.attention'}}
+  %0 = arith.addf %x, %x {attn.form = #attn.exact_form} : f32
+  return %0 : f32
+}
+
+// -----
+
+func.func @negative_label_place(%x: f32) -> f32 {
+  // expected-error @+1 {{expected 'attn.label' only on operations of the dialect attn}}
+  %0 = arith.addf %x, %x {attn.label = "attention0"} : f32
+  return %0 : f32
+}
+
+// -----
+
+#q = affine_map<(b, h, i, j, d, e) -> (i, d)>
+#k = affine_map<(b, h, i, j, d, e) -> (j, d)>
+func.func @negative_form(%q: tensor<8x4xf32>) -> tensor<8x4xf32> {
+  // expected-error @+1 {{expected 'attn.form' to be a form such as #attn.exact_form, got #attn.causal<top_left>}}
+  %o = attn.attention ins(%q, %q, %q : tensor<8x4xf32>, tensor<8x4xf32>, tensor<8x4xf32>) outs(%q : tensor<8x4xf32>)
+      maps [#q, #k, affine_map<(b, h, i, j, d, e) -> (j, e)>, affine_map<(b, h, i, j, d, e) -> (i, e)>]
+      {attn.form = #attn.causal<top_left>} -> tensor<8x4xf32>
+  return %o : tensor<8x4xf32>
+}
+
+// -----
+
+#q = affine_map<(b, h, i, j, d, e) -> (i, d)>
+#k = affine_map<(b, h, i, j, d, e) -> (j, d)>
+func.func @negative_label(%q: tensor<8x4xf32>) -> tensor<8x4xf32> {
+  // expected-error @+1 {{expected 'attn.label' to be a string, got 7}}
+  %o = attn.attention ins(%q, %q, %q : tensor<8x4xf32>, tensor<8x4xf32>, tensor<8x4xf32>) outs(%q : tensor<8x4xf32>)
+      maps [#q, #k, affine_map<(b, h, i, j, d, e) -> (j, e)>, affine_map<(b, h, i, j, d, e) -> (i, e)>]
+      {attn.label = 7} -> tensor<8x4xf32>
+  return %o : tensor<8x4xf32>
+}
