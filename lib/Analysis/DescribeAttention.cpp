@@ -51,5 +51,5 @@ AttentionShape mlir::attn::describeAttention(AttentionOp op,
 }
 
 std::string mlir::attn::describeCost(Cost cost) {
-  return llvm::formatv("{0:e2} flops, {1:f1} MB", cost.flops, cost.bytes / 1e6);
+  return llvm::formatv("{0:e2} flops, {1:e2} bytes", cost.flops, cost.bytes);
 }

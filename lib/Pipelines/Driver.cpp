@@ -118,6 +118,10 @@ LogicalResult Compilation::checkOptions() {
   if (failed(described))
     return fail(error);
   cpu = *described;
+  if (cpu.vectorBits < 256)
+    return fail("expected a CPU with AVX2 or AVX-512, such as native or "
+                "x86-64-v3, got '" +
+                options.cpu + "'");
   if (!options.dumpFolder.empty())
     if (std::error_code code =
             llvm::sys::fs::create_directories(options.dumpFolder))

@@ -33,7 +33,7 @@ def find_compiler() -> Path:
 
 def compile(
     ir_or_path: Any,
-    form: str | None = None,
+    form: str | dict[str, str] | list[str] | None = None,
     target: str = "cpu",
     *,
     output: str | os.PathLike[str] | None = None,
@@ -41,6 +41,8 @@ def compile(
 ) -> Module:
     """Compiles IR and loads the library.
 
+    `form` is what every attention is rewritten to, such as "lsh,rounds=4", or a dict from labels (patterns with `*`) to
+    forms, the last that fits counting, or a list of `--form`'s arguments; without it nothing is approximated.
     `ir_or_path` is a path, MLIR text, bytecode, or an object that prints as MLIR (torch-mlir's modules do). `output`
     keeps the library in a file. Every other option is a flag of `attn-compile`: `cpu="x86-64-v3"` becomes
     `--cpu=x86-64-v3`, `dump_phases=folder` becomes `--dump-phases=folder`, and True a flag without a value.
@@ -48,14 +50,23 @@ def compile(
     if target != "cpu":
         raise ArgumentError(f"expected target 'cpu', the one that can be called from here, got '{target}'")
     command = [str(find_compiler()), "--emit=so", f"--target={target}"]
-    if form is not None:
-        command.append(f"--form={form}")
+    command += [f"--form={one}" for one in _forms(form)]
     command += _flags(options)
     with tempfile.TemporaryDirectory(prefix="attn-") as folder:
         source = _source(ir_or_path, Path(folder))
         library = Path(output) if output is not None else Path(folder) / "library.so"
         _run([*command, str(source), "-o", str(library)])
         return load(library)  # stays mapped when the folder goes
+
+
+def _forms(form: str | dict[str, str] | list[str] | None) -> list[str]:
+    if form is None:
+        return []
+    if isinstance(form, str):
+        return [form]
+    if isinstance(form, dict):
+        return [f"{label}:{one}" for label, one in form.items()]
+    return list(form)
 
 
 def _flags(options: dict[str, Any]) -> Iterator[str]:

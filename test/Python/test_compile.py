@@ -38,6 +38,20 @@ def test_options_become_flags(fake_compiler, tmp_path):
     assert words[-2:] == ["-o", str(output)] and output.is_file()
 
 
+@pytest.mark.parametrize(
+    "form, flags",
+    [
+        (None, []),
+        ("lsh,rounds=4", ["--form=lsh,rounds=4"]),
+        ({"*": "exact", "attention0": "lsh"}, ["--form=*:exact", "--form=attention0:lsh"]),
+        (["@forms.json", "attention1:exact"], ["--form=@forms.json", "--form=attention1:exact"]),
+    ],
+)
+def test_forms(fake_compiler, form, flags):
+    attn_compiler.compile(IR, form=form)
+    assert [word for word in fake_compiler.read_text().split() if word.startswith("--form")] == flags
+
+
 def test_no_file_is_left(fake_compiler, tmp_path):
     attn_compiler.compile(IR)
     assert not pathlib.Path(fake_compiler.read_text().split()[-1]).exists()

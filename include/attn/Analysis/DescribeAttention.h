@@ -22,7 +22,7 @@ AttentionShape describeAttention(AttentionOp op, int64_t assumedLength);
 double estimateVisibleKeys(MaskAttrInterface mask, int64_t queries,
                            int64_t keys);
 
-/// "8.59e+09 flops, 33.6 MB".
+/// "8.59e+09 flops, 3.36e+07 bytes".
 std::string describeCost(Cost cost);
 
 } // namespace mlir::attn

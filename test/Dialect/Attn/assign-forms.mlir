@@ -1,3 +1,4 @@
+// RUN: attn-opt %s --attn-assign-forms=form=enc7:exact --verify-diagnostics
 // RUN: attn-opt %s --attn-assign-forms=form=exact | FileCheck %s --check-prefix=ALL
 // RUN: attn-opt %s --attn-assign-forms=form=enc*:exact | FileCheck %s --check-prefix=SOME
 // RUN: attn-opt %s --attn-assign-forms | FileCheck %s --check-prefix=NONE
@@ -22,6 +23,8 @@
 // FILE: {attn.label = "enc1"}
 // FILE: attn.form = #attn.exact_form, attn.label = "dec"
 // NONE-NOT: attn.form
+// expected-error @+1 {{expected the label of an attention, one of enc0, enc1, dec, got 'enc7'}}
+module @negative_labels {
 func.func @three(%q: tensor<?x4xf32>) -> tensor<?x4xf32> {
   %0 = attn.attention ins(%q, %q, %q : tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x4xf32>)
       outs(%q : tensor<?x4xf32>) maps [#q, #k, #v, #o] {attn.label = "enc0"} -> tensor<?x4xf32>
@@ -30,6 +33,7 @@ func.func @three(%q: tensor<?x4xf32>) -> tensor<?x4xf32> {
   %2 = attn.attention ins(%1, %1, %1 : tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x4xf32>)
       outs(%q : tensor<?x4xf32>) maps [#q, #k, #v, #o] {attn.label = "dec"} -> tensor<?x4xf32>
   return %2 : tensor<?x4xf32>
+}
 }
 
 // Whatever a person writes is answered by what was expected.
@@ -40,8 +44,6 @@ func.func @three(%q: tensor<?x4xf32>) -> tensor<?x4xf32> {
 // KEY: error: expected no key of the form 'exact', got 'rounds'
 // RUN: not attn-opt %s --attn-assign-forms=form=exact,rounds 2>&1 | FileCheck %s --check-prefix=VALUE
 // VALUE: error: expected KEY=VALUE in the form 'exact,rounds', got 'rounds'
-// RUN: not attn-opt %s --attn-assign-forms=form=enc7:exact 2>&1 | FileCheck %s --check-prefix=LABEL
-// LABEL: error: expected the label of an attention, one of enc0, enc1, dec, got 'enc7'
 // RUN: not attn-opt %s --attn-assign-forms=form=[:exact 2>&1 | FileCheck %s --check-prefix=GLOB
 // GLOB: error: expected a label or a pattern of labels, got '[': invalid glob pattern
 // RUN: not attn-opt %s --attn-assign-forms=file=%t.none 2>&1 | FileCheck %s --check-prefix=MISSING

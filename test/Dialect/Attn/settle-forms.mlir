@@ -8,7 +8,7 @@
 // CHECK-LABEL: func.func @exact
 func.func @exact(%q: tensor<?x4xf32>) -> tensor<?x4xf32> {
   // CHECK: attn.attention {{.*}} {attn.label = "a"}
-  // expected-remark @+1 {{'a' stays exact, as asked: 2.68e+08 flops, 0.3 MB at 4096 queries and 4096 keys}}
+  // expected-remark @+1 {{'a' stays exact, as asked: 2.68e+08 flops, 2.62e+05 bytes at 4096 queries and 4096 keys}}
   %0 = attn.attention ins(%q, %q, %q : tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x4xf32>)
       outs(%q : tensor<?x4xf32>) maps [#q, #k, #v, #o] {attn.form = #attn.exact_form, attn.label = "a"} -> tensor<?x4xf32>
   return %0 : tensor<?x4xf32>
