@@ -134,7 +134,7 @@ bool Evaluator::allows(const Position &at) const {
   if (keyValid && read(*keyValid, at) == 0)
     return false;
   std::optional<MaskAttrInterface> mask = AttentionOp(op).getMask();
-  return !mask || mask->allows(at[Dim::kQuery], at[Dim::kKey],
+  return !mask || mask->allows(at[Dim::kHead], at[Dim::kQuery], at[Dim::kKey],
                                extents[Dim::kQuery], extents[Dim::kKey]);
 }
 

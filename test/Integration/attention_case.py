@@ -196,7 +196,8 @@ class Case:
         """[B,H,N,M]: which pairs may attend."""
         allowed = np.ones((self.batch, self.heads, self.n, self.m), bool)
         if self.mask:
-            allowed &= self.mask.allowed(self.n, self.m)
+            for head in range(self.heads):
+                allowed[:, head] &= self.mask.allowed(self.n, self.m, head)
         if self.key_valid:
             allowed &= self._canonical("key_valid", arrays["key_valid"])[..., 0, 0] != 0
         return allowed

@@ -19,7 +19,7 @@ class Causal:
     def __str__(self):
         return f"#attn.causal<{self.alignment}>"
 
-    def allowed(self, n, m):
+    def allowed(self, n, m, head=0):
         return _diagonal(n, m, self.alignment) <= 0
 
 
@@ -27,17 +27,19 @@ class Causal:
 class Window:
     before: int
     after: int = 0
-    dilation: int = 1
+    dilation: object = 1  # or a tuple, one for each head
     alignment: str = "bottom_right"
 
     def __str__(self):
-        dilation = f" dilation = {self.dilation}," if self.dilation != 1 else ""
+        text = str(list(self.dilation)) if isinstance(self.dilation, tuple) else self.dilation
+        dilation = f" dilation = {text}," if self.dilation != 1 else ""
         return f"#attn.window<before = {self.before}, after = {self.after},{dilation} {self.alignment}>"
 
-    def allowed(self, n, m):
+    def allowed(self, n, m, head=0):
         distance = _diagonal(n, m, self.alignment)
-        steps = distance // self.dilation
-        return (distance % self.dilation == 0) & (-self.before <= steps) & (steps <= self.after)
+        dilation = self.dilation[head] if isinstance(self.dilation, tuple) else self.dilation
+        steps = distance // dilation
+        return (distance % dilation == 0) & (-self.before <= steps) & (steps <= self.after)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,8 +49,8 @@ class AllOf:
     def __str__(self):
         return f"#attn.all_of<[{', '.join(map(str, self.masks))}]>"
 
-    def allowed(self, n, m):
-        return np.logical_and.reduce([mask.allowed(n, m) for mask in self.masks])
+    def allowed(self, n, m, head=0):
+        return np.logical_and.reduce([mask.allowed(n, m, head) for mask in self.masks])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,8 +60,8 @@ class AnyOf:
     def __str__(self):
         return f"#attn.any_of<[{', '.join(map(str, self.masks))}]>"
 
-    def allowed(self, n, m):
-        return np.logical_or.reduce([mask.allowed(n, m) for mask in self.masks])
+    def allowed(self, n, m, head=0):
+        return np.logical_or.reduce([mask.allowed(n, m, head) for mask in self.masks])
 
 
 def name(mask):
@@ -69,6 +71,7 @@ def name(mask):
     if isinstance(mask, Causal):
         return f"causal-{mask.alignment}"
     if isinstance(mask, Window):
-        return f"window{mask.before}-{mask.after}x{mask.dilation}-{mask.alignment}"
+        dilation = str(mask.dilation).replace(" ", "")
+        return f"window{mask.before}-{mask.after}x{dilation}-{mask.alignment}"
     kind = "all" if isinstance(mask, AllOf) else "any"
     return f"{kind}({'+'.join(map(name, mask.masks))})"

@@ -15,6 +15,7 @@ CASES = [
     Case(n=6, m=11, mask=Causal("top_left"), heads=6, group=3, batch=2, dtype="float16"),
     Case(n=17, m=17, mask=Window(3, 2, 1, "top_left"), layout="hi", lse=True, dtype="float64"),
     Case(n=17, m=23, mask=Window(4, 4, 3), heads=4, group=4, dynamic=False),
+    Case(n=17, m=23, mask=Window(4, 4, (1, 3, 2, 1)), heads=4, group=2, dynamic=False),
     Case(n=16, m=16, mask=AnyOf((Window(2, 0), Window(8, 0, 4))), dtype="bfloat16"),
     Case(n=16, m=12, mask=AllOf((Causal("top_left"), Window(8, 8, 2, "top_left"))), lse=True),
     Case(n=8, m=10, bias="hij", key_valid="bj", batch=3, lse=True),

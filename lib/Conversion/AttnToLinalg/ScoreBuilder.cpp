@@ -164,7 +164,8 @@ Value ScoreBuilder::finishScore(OpBuilder &b, Value score, Value biasElement,
                                   convertFloat(b, loc, biasElement, type));
   score = times(score, exponentUnit);
   Value allowed =
-      mask ? mask.buildAllowed(b, loc, at.query, at.key, numQueries, numKeys)
+      mask ? mask.buildAllowed(b, loc, {at.head, numQueries, numKeys}, at.query,
+                               at.key)
            : isValid;
   if (mask && isValid)
     allowed = arith::AndIOp::create(b, loc, allowed, isValid);

@@ -159,7 +159,7 @@ void FewRowsEmitter::emit() {
   Value zero = k.index(0), lastRow = k.index(rowsPerGroup - 1);
   softmax.allocate(rows, llvm::alignTo(*op.getKeyLimit(), lanes) + 2 * lanes,
                    softmax.getElement());
-  KeySpan tile = softmax.keyRange(zero, lastRow);
+  KeySpan tile = softmax.keyRange(zero, zero, lastRow);
   k.ifThen(k.less(tile.begin, tile.end), [&] {
     Value column0 = k.alignDown(tile.begin, lanes);
     emitScores(tile, column0);

@@ -49,7 +49,8 @@ private:
                   Value column0);
   void emitValues(Value group, Value firstRow, Value rows, KeySpan tile,
                   Value column0);
-  KeySpan stripRange(Value firstRow, Value strip, Value rows, KeySpan tile);
+  KeySpan stripRange(Value group, Value firstRow, Value strip, Value rows,
+                     KeySpan tile);
   /// Runs `body` under a condition that always holds without a mask.
   void ifMasked(Value condition, function_ref<void()> body) {
     op.getMaskAttr() ? k.ifThen(condition, body) : body();
@@ -74,13 +75,13 @@ private:
 };
 } // namespace
 
-KeySpan OnlinePackedEmitter::stripRange(Value firstRow, Value strip, Value rows,
-                                        KeySpan tile) {
+KeySpan OnlinePackedEmitter::stripRange(Value group, Value firstRow,
+                                        Value strip, Value rows, KeySpan tile) {
   if (!op.getMaskAttr())
     return tile;
   Value begin = k.mul(strip, stripRows);
   Value last = k.sub(k.min(k.add(begin, stripRows), rows), k.index(1));
-  return softmax.keyRange(k.add(firstRow, begin), k.add(firstRow, last));
+  return softmax.keyRange(group, k.add(firstRow, begin), k.add(firstRow, last));
 }
 
 void OnlinePackedEmitter::emit() {
@@ -107,15 +108,15 @@ void OnlinePackedEmitter::emit() {
 void OnlinePackedEmitter::emitScoreTile(Value group, Value firstRow,
                                         Value step) {
   Value rows = k.min(step, k.sub(op.getRows(), firstRow));
-  KeySpan tile =
-      softmax.keyRange(firstRow, k.sub(k.add(firstRow, rows), k.index(1)));
+  KeySpan tile = softmax.keyRange(group, firstRow,
+                                  k.sub(k.add(firstRow, rows), k.index(1)));
   auto body = [&] {
     Value column0 =
         op.getMaskAttr() ? k.alignDown(tile.begin, panelColumns) : k.index(0);
     emitScores(group, firstRow, rows, tile, column0);
     Value strips = k.ceilDiv(rows, stripRows);
     k.forLoop(k.index(0), strips, 1, [&](Value strip) {
-      KeySpan range = stripRange(firstRow, strip, rows, tile);
+      KeySpan range = stripRange(group, firstRow, strip, rows, tile);
       Value begin = k.mul(strip, stripRows),
             end = k.min(rows, k.add(begin, stripRows));
       auto rowsOfStrip = [&] {
@@ -144,7 +145,7 @@ void OnlinePackedEmitter::emitScores(Value group, Value firstRow, Value rows,
         k.b.createOrFold<arith::DivUIOp>(k.loc, column, k.index(panelColumns));
     k.forLoop(zero, strips, 1, [&](Value strip) {
       Value row = k.mul(strip, stripRows);
-      KeySpan range = stripRange(firstRow, strip, rows, tile);
+      KeySpan range = stripRange(group, firstRow, strip, rows, tile);
       auto product = [&] {
         emitMicroKernel(
             k, shape, {op.getQuery(), {group, k.add(firstRow, row), zero}},
@@ -167,7 +168,7 @@ void OnlinePackedEmitter::emitValues(Value group, Value firstRow, Value rows,
   int64_t width = accType.getDimSize(2);
   auto panel = [&](Value column, int64_t vectors) {
     k.forLoop(zero, strips, 1, [&](Value strip) {
-      KeySpan range = stripRange(firstRow, strip, rows, tile);
+      KeySpan range = stripRange(group, firstRow, strip, rows, tile);
       Value row = k.mul(strip, stripRows), begin = range.begin,
             depth = k.max(zero, k.sub(range.end, range.begin));
       Value valueColumn = column, valueRow = begin;

@@ -22,14 +22,14 @@ constexpr double kMasked = -1e30;
 constexpr double kEmptyRow = -1e29;
 } // namespace
 
-/// The keys of this tile that rows [firstRow, lastRow] may see.
-KeySpan RowSoftmax::keyRange(Value firstRow, Value lastRow) {
+/// The keys of this tile that rows [firstRow, lastRow] of a head may see.
+KeySpan RowSoftmax::keyRange(Value group, Value firstRow, Value lastRow) {
   if (!op.getMaskAttr())
     return {k.index(0), op.getKeys()};
   Value first = k.add(op.getFirstQuery(), firstRow),
         last = k.add(op.getFirstQuery(), lastRow);
-  auto [begin, end] = op.getMaskAttr().buildKeyRange(
-      k.b, k.loc, first, last, op.getNumQueries(), op.getNumKeys());
+  auto [begin, end] = op.getMaskAttr().buildKeyHull(
+      k.b, k.loc, getMaskScope(k, op, group), first, last);
   Value zero = k.index(0);
   return {k.max(zero, k.sub(begin, op.getFirstKey())),
           k.min(op.getKeys(), k.sub(end, op.getFirstKey()))};
@@ -122,7 +122,7 @@ void RowSoftmax::emitRow(Value group, Value row, Value localRow, KeySpan strip,
                          Value column0) {
   Value from = k.sub(k.alignDown(strip.begin, lanes), column0),
         to = k.alignUp(k.sub(strip.end, column0), lanes);
-  KeySpan allowed = keyRange(row, row);
+  KeySpan allowed = keyRange(group, row, row);
   Value first = k.sub(allowed.begin, column0),
         end = k.sub(allowed.end, column0);
   modifier.emitRow(scores, localRow, group, row, column0, from, to, vectorType,

@@ -39,8 +39,9 @@ public:
         stored == element ? scores : k.scratch({rows, columns}, stored);
   }
 
-  /// The keys of this tile that rows [firstRow, lastRow] may see.
-  KeySpan keyRange(Value firstRow, Value lastRow);
+  /// The keys of this tile that rows [firstRow, lastRow] of a head of the
+  /// group may see.
+  KeySpan keyRange(Value group, Value firstRow, Value lastRow);
 
   /// Turns row `localRow` of the scores into probabilities and updates maximum,
   /// sum and accumulator of row (`group`, `row`) of the state. Column 0 of the

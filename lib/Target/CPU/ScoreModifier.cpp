@@ -156,7 +156,7 @@ void ScoreModifier::emitRow(Value scores, Value localRow, Value group,
     if (needsMask) {
       Value query = k.add(op.getFirstQuery(), row);
       Value allowed = op.getMaskAttr().buildAllowed(
-          k.b, k.loc, query, keys, op.getNumQueries(), op.getNumKeys());
+          k.b, k.loc, getMaskScope(k, op, group), query, keys);
       isAllowed = arith::AndIOp::create(k.b, k.loc, isAllowed, allowed);
     }
     if (op.getKeyValid())

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // A mask says what it allows in three ways: for one pair, as IR for one pair,
-// and as IR for the key range of a query range. Every small case is compared.
+// and as IR for the key ranges of a query range. Every small case is compared.
 //
 //===----------------------------------------------------------------------===//
 
@@ -36,8 +36,38 @@ protected:
       for (int64_t m = 1; m <= 7; ++m) {
         OwningOpRef<ModuleOp> module = ModuleOp::create(builder, loc());
         builder.setInsertionPointToEnd(module->getBody());
-        check(n, m);
+        for (int64_t h = 0; h < (mask.dependsOnHead() ? 3 : 1); ++h)
+          check(h, n, m);
       }
+  }
+
+  /// Every allowed key is in one range, and the range's mask says the same as
+  /// the whole.
+  void checkRanges(int64_t h, int64_t first, int64_t last, int64_t n,
+                   int64_t m) {
+    SmallVector<int64_t> seen(m, 0);
+    for (const KeyRange &range : mask.buildKeyRanges(
+             builder, loc(), scope(h, n, m), index(first), index(last))) {
+      auto own = dyn_cast_or_null<MaskAttrInterface>(range.mask);
+      EXPECT_TRUE(get(range.begin) >= get(range.end) ||
+                  (get(range.begin) >= 0 && get(range.end) <= m));
+      for (int64_t j = get(range.begin); j < get(range.end); ++j) {
+        EXPECT_EQ(++seen[j], 1) << "key " << j << " is in two ranges";
+        for (int64_t i = first; i <= last; ++i)
+          EXPECT_EQ(!own || own.allows(h, i, j, n, m),
+                    mask.allows(h, i, j, n, m))
+              << "key " << j << " of query " << i << ", n " << n << ", m " << m;
+      }
+    }
+    for (int64_t i = first; i <= last; ++i)
+      for (int64_t j = 0; j < m; ++j)
+        EXPECT_TRUE(seen[j] || !mask.allows(h, i, j, n, m))
+            << "key " << j << " of query " << i << ", n " << n << ", m " << m
+            << " is in no range";
+  }
+
+  MaskScope scope(int64_t h, int64_t n, int64_t m) {
+    return {index(h), index(n), index(m)};
   }
 
   Location loc() { return builder.getUnknownLoc(); }
@@ -58,33 +88,24 @@ protected:
 
 TEST_P(MaskTest, BuiltPredicateIsTheMeaning) {
   ASSERT_TRUE(mask);
-  forLengths([&](int64_t n, int64_t m) {
+  forLengths([&](int64_t h, int64_t n, int64_t m) {
     for (int64_t i = 0; i < n; ++i)
       for (int64_t j = 0; j < m; ++j) {
-        Value built = mask.buildAllowed(builder, loc(), index(i), index(j),
-                                        index(n), index(m));
-        EXPECT_EQ(get(built) != 0, mask.allows(i, j, n, m))
-            << "i " << i << " j " << j << " n " << n << " m " << m;
+        Value built = mask.buildAllowed(builder, loc(), scope(h, n, m),
+                                        index(i), index(j));
+        EXPECT_EQ(get(built) != 0, mask.allows(h, i, j, n, m))
+            << "h " << h << " i " << i << " j " << j << " n " << n << " m "
+            << m;
       }
   });
 }
 
-TEST_P(MaskTest, KeyRangeHoldsEveryAllowedKey) {
+TEST_P(MaskTest, KeyRangesAreTheMeaning) {
   ASSERT_TRUE(mask);
-  forLengths([&](int64_t n, int64_t m) {
+  forLengths([&](int64_t h, int64_t n, int64_t m) {
     for (int64_t first = 0; first < n; ++first)
-      for (int64_t last = first; last < n; ++last) {
-        auto [begin, end] = mask.buildKeyRange(builder, loc(), index(first),
-                                               index(last), index(n), index(m));
-        EXPECT_GE(get(begin), 0);
-        EXPECT_LE(get(end), m);
-        for (int64_t i = first; i <= last; ++i)
-          for (int64_t j = 0; j < m; ++j)
-            if (mask.allows(i, j, n, m))
-              EXPECT_TRUE(get(begin) <= j && j < get(end))
-                  << "key " << j << " of query " << i << ", n " << n << ", m "
-                  << m << " not in [" << get(begin) << ", " << get(end) << ")";
-      }
+      for (int64_t last = first; last < n; ++last)
+        checkRanges(h, first, last, n, m);
   });
 }
 
@@ -92,12 +113,13 @@ TEST_P(MaskTest, ContiguousMasksAllowTheirWholeRange) {
   ASSERT_TRUE(mask);
   if (!mask.isContiguous())
     return;
-  forLengths([&](int64_t n, int64_t m) {
+  forLengths([&](int64_t h, int64_t n, int64_t m) {
     for (int64_t i = 0; i < n; ++i) {
-      auto [begin, end] = mask.buildKeyRange(builder, loc(), index(i), index(i),
-                                             index(n), index(m));
-      for (int64_t j = get(begin); j < get(end); ++j)
-        EXPECT_TRUE(mask.allows(i, j, n, m))
+      auto ranges = mask.buildKeyRanges(builder, loc(), scope(h, n, m),
+                                        index(i), index(i));
+      ASSERT_EQ(ranges.size(), 1u);
+      for (int64_t j = get(ranges[0].begin); j < get(ranges[0].end); ++j)
+        EXPECT_TRUE(mask.allows(h, i, j, n, m))
             << "key " << j << " of query " << i << ", n " << n << ", m " << m;
     }
   });
@@ -108,11 +130,11 @@ TEST_P(MaskTest, SpanIsAnUpperBound) {
   std::optional<int64_t> span = mask.getMaxSpan();
   if (!span)
     return;
-  forLengths([&](int64_t n, int64_t m) {
+  forLengths([&](int64_t h, int64_t n, int64_t m) {
     for (int64_t i = 0; i < n; ++i) {
       int64_t first = -1, last = -1;
       for (int64_t j = 0; j < m; ++j)
-        if (mask.allows(i, j, n, m)) {
+        if (mask.allows(h, i, j, n, m)) {
           first = first < 0 ? j : first;
           last = j;
         }
@@ -131,6 +153,7 @@ INSTANTIATE_TEST_SUITE_P(
         "#attn.window<before = 0, after = 0, top_left>",
         "#attn.window<before = 1, after = 1, dilation = 3, bottom_right>",
         "#attn.window<before = 1099511627776, after = 0, top_left>",
+        "#attn.window<before = 2, after = 1, dilation = [1, 3, 2], top_left>",
         "#attn.all_of<[#attn.causal<top_left>, #attn.window<before = 2, after "
         "= 2, dilation = 2, top_left>]>",
         "#attn.all_of<[#attn.causal<bottom_right>, #attn.window<before = 2, "

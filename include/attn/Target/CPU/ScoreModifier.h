@@ -20,6 +20,12 @@ inline bool areScoresInLog2(bool hasSoftcap, bool hasScoreMod, bool hasBias) {
   return !hasSoftcap && !hasScoreMod && !hasBias;
 }
 
+/// What a mask refers to in head `group` of the tile.
+inline MaskScope getMaskScope(KernelBuilder &k, OnlinePackedOp op,
+                              Value group) {
+  return {k.add(op.getHead(), group), op.getNumQueries(), op.getNumKeys()};
+}
+
 class ScoreModifier {
 public:
   ScoreModifier(KernelBuilder &k, OnlinePackedOp op) : k(k), op(op) {}

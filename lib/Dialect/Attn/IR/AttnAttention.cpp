@@ -246,7 +246,11 @@ LogicalResult AttentionOp::verify() {
                         std::isfinite(getSoftcap()->convertToDouble())))
     return emitOpError() << "expected a positive, finite softcap (C9), got "
                          << getSoftcap()->convertToDouble();
-  return success();
+  if (!getMask())
+    return success();
+  return getMask()->verifyFor([&] { return emitOpError(); },
+                              getStaticExtent(kHead), getStaticExtent(kQuery),
+                              getStaticExtent(kKey));
 }
 
 LogicalResult

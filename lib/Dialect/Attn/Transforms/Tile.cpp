@@ -87,16 +87,26 @@ void Tiler::chooseSizes() {
   sharing = op.getGroupSize();
   bool isGrouped = op.getQueryMap().isFunctionOfDim(D::kHead) &&
                    op.getOutputMap().isFunctionOfDim(D::kHead);
-  group = isGrouped ? sharing : 1;
+  // Heads that see different keys do not share a tile.
+  bool seeTheSame = !op.getMaskAttr() || !op.getMaskAttr().dependsOnHead();
+  group = isGrouped && seeTheSame ? sharing : 1;
   chooseQueryTile();
-  keyTile = options.keyTile;
-  if (auto mask = op.getMaskAttr(); mask && mask.getMaxSpan())
+}
+
+/// Keys of a tile: those of a whole range where it is short, so that its
+/// softmax is done in one step.
+int64_t Tiler::chooseKeyTile(const KeyRange &range) {
+  auto mask = dyn_cast_or_null<MaskAttrInterface>(range.mask);
+  int64_t size =
+      range.length ? std::min(*range.length, options.keyTile) : options.keyTile;
+  if (mask && mask.getMaxSpan())
     if (int64_t all = llvm::alignTo(*mask.getMaxSpan() + rows, 64);
         all <= options.windowKeys)
-      keyTile = all;
+      size = range.length ? std::min(*range.length, all) : all;
   if (int64_t extent = op.getStaticExtent(D::kKey);
       !ShapedType::isDynamic(extent))
-    keyTile = std::max<int64_t>(1, std::min(keyTile, extent));
+    size = std::min(size, extent);
+  return std::max<int64_t>(1, size);
 }
 
 /// Where the tile stands; on the key side heads are shared and dropped, on the
@@ -180,9 +190,9 @@ SmallVector<Value> Tiler::buildInitialState() {
 }
 
 /// One tile of keys: attn.online_attention on slices.
-SmallVector<Value> Tiler::buildStep(Value firstKey, OpFoldResult endKey,
+SmallVector<Value> Tiler::buildStep(Value firstKey, const KeyRange &range,
                                     ValueRange state) {
-  OpFoldResult keyCount = clip(keyTile, firstKey, endKey);
+  OpFoldResult keyCount = clip(keyTile, firstKey, range.end);
   Box queryBox = boxAt(firstKey, keyCount, false),
       keyBox = boxAt(firstKey, keyCount, true);
   SmallVector<unsigned> order{D::kHead, D::kQuery, D::kKey, D::kHeadSize,
@@ -204,30 +214,32 @@ SmallVector<Value> Tiler::buildStep(Value firstKey, OpFoldResult endKey,
       state[1], state[2], value(batch), value(head), value(firstQuery),
       firstKey, value(queries), value(keys), b.getArrayAttr(maps),
       b.getF64FloatAttr(op.getEffectiveScale()), op.getSoftcapAttr(),
-      op.getMaskAttr());
+      dyn_cast_or_null<MaskAttrInterface>(range.mask));
   IRMapping mapping;
   op.getScoreMod().cloneInto(&online.getScoreMod(), mapping);
   return SmallVector<Value>(online.getResults());
 }
 
 /// The keys that the queries of this tile may see.
-std::pair<Value, Value> Tiler::buildKeyRange() {
+SmallVector<KeyRange> Tiler::buildKeyRanges() {
   MaskAttrInterface mask = op.getMaskAttr();
   if (!mask)
-    return {value(attr(0)), value(keys)};
+    return {{value(attr(0)), value(keys), Attribute(), std::nullopt}};
   AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1);
   Value last = value(apply(s0 + s1 - 1, {firstQuery, count}));
-  return mask.buildKeyRange(b, loc, value(firstQuery), last, value(queries),
-                            value(keys));
+  MaskScope scope{value(head), value(queries), value(keys)};
+  return mask.buildKeyRanges(b, loc, scope, value(firstQuery), last);
 }
 
-SmallVector<Value> Tiler::buildKeyLoop(Value first, Value end) {
-  auto loop = scf::ForOp::create(b, loc, first, end, value(attr(keyTile)),
-                                 buildInitialState());
+SmallVector<Value> Tiler::buildKeyLoop(const KeyRange &range,
+                                       ValueRange state) {
+  auto loop = scf::ForOp::create(b, loc, range.begin, range.end,
+                                 value(attr(keyTile)), state);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
   scf::YieldOp::create(
-      b, loc, buildStep(loop.getInductionVar(), end, loop.getRegionIterArgs()));
+      b, loc,
+      buildStep(loop.getInductionVar(), range, loop.getRegionIterArgs()));
   return SmallVector<Value>(loop.getResults());
 }
 
@@ -280,8 +292,13 @@ void Tiler::buildTile(ValueRange ids, ValueRange outputs) {
                             b.getContext());
   count = affine::makeComposedFoldedAffineMin(b, loc, map,
                                               {step, firstQuery, queries});
-  auto [first, end] = buildKeyRange();
-  buildFinish(buildKeyLoop(first, end), outputs);
+  SmallVector<KeyRange> ranges = buildKeyRanges();
+  SmallVector<Value> state = buildInitialState();
+  for (const KeyRange &range : ranges) {
+    keyTile = chooseKeyTile(range);
+    state = buildKeyLoop(range, state);
+  }
+  buildFinish(state, outputs);
 }
 
 /// A parallel loop whose body makes its own terminator.

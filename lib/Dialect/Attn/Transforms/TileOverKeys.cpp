@@ -21,6 +21,10 @@ bool Tiler::hasFewQueries() {
   bool isGrouped = op.getQueryMap().isFunctionOfDim(D::kHead) &&
                    op.getOutputMap().isFunctionOfDim(D::kHead);
   int64_t perGroup = isGrouped ? op.getGroupSize() : 1;
+  // Only one range of keys, for all heads, can be cut into tasks.
+  if (MaskAttrInterface mask = op.getMaskAttr();
+      mask && (!mask.isContiguous() || mask.dependsOnHead()))
+    return false;
   return !ShapedType::isDynamic(extent) && extent > 0 &&
          extent * perGroup <= options.fewRows;
 }
@@ -37,7 +41,9 @@ ValueRange Tiler::tileOverKeys() {
     keyTile = std::max<int64_t>(1, std::min(keyTile, extent));
   AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1);
   OpFoldResult keyHeads = apply(s0.floorDiv(group), {heads});
-  auto [first, end] = buildKeyRange();
+  batch = head = attr(0);
+  KeyRange range = buildKeyRanges().front();
+  Value first = range.begin, end = range.end;
   Value length = b.createOrFold<arith::MaxSIOp>(
       loc, value(attr(0)), b.createOrFold<arith::SubIOp>(loc, end, first));
   OpFoldResult splits =
@@ -73,7 +79,9 @@ ValueRange Tiler::tileOverKeys() {
             AffineMap::get(0, 2, {s0 + options.keySplit, s1}, b.getContext());
         OpFoldResult stop = affine::makeComposedFoldedAffineMin(
             b, loc, map, {begin, OpFoldResult(end)});
-        SmallVector<Value> state = buildKeyLoop(value(begin), value(stop));
+        SmallVector<Value> state =
+            buildKeyLoop({value(begin), value(stop), range.mask, std::nullopt},
+                         buildInitialState());
         auto terminator = scf::InParallelOp::create(b, loc);
         b.setInsertionPointToStart(terminator.getBody());
         for (unsigned part = 0; part < 3; ++part) {

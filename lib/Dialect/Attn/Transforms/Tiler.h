@@ -65,13 +65,14 @@ private:
   void placeHeads(Value batchId, Value headId);
   void buildTile(ValueRange ids, ValueRange outputs);
   SmallVector<Value> buildInitialState();
-  SmallVector<Value> buildKeyLoop(Value first, Value end);
+  SmallVector<Value> buildKeyLoop(const KeyRange &range, ValueRange state);
   void buildFinish(ValueRange state, ValueRange outputs);
-  std::pair<Value, Value> buildKeyRange();
+  SmallVector<KeyRange> buildKeyRanges();
+  int64_t chooseKeyTile(const KeyRange &range);
   RankedTensorType stateType(unsigned part);
   scf::ForallOp buildForall(ArrayRef<OpFoldResult> bounds, ValueRange outputs,
                             function_ref<void(scf::ForallOp)> body);
-  SmallVector<Value> buildStep(Value firstKey, OpFoldResult endKey,
+  SmallVector<Value> buildStep(Value firstKey, const KeyRange &range,
                                ValueRange state);
   Value slice(Value source, AffineMap map, const Box &box);
   RankedTensorType sliceShape(Value source, AffineMap map, const Box &box,
@@ -89,7 +90,7 @@ private:
   int64_t sharing = 1;                        ///< query heads per key head
   int64_t group = 1;                          ///< query heads in a tile
   int64_t rows = 0;                           ///< rows of the state
-  int64_t keyTile = 0;
+  int64_t keyTile = 0;                        ///< of the range being built
   OpFoldResult step, tiles; ///< queries of a tile and how many tiles
   OpFoldResult batch, head, keyHead, firstQuery,
       count; ///< of the tile being built

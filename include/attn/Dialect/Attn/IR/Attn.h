@@ -26,6 +26,8 @@
 #include <optional>
 #include <utility>
 
+#include "attn/Dialect/Attn/IR/MaskScope.h"
+
 #include "attn/Dialect/Attn/IR/AttnDialect.h.inc"
 #include "attn/Dialect/Attn/IR/AttnEnums.h.inc"
 #include "attn/Dialect/Attn/IR/AttnForms.h.inc"

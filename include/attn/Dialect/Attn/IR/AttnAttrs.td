@@ -19,8 +19,8 @@ def Attn_Alignment : I32EnumAttr<"Alignment", "which corner of the score matrix 
   let cppNamespace = "::mlir::attn";
 }
 
-class Attn_MaskAttrBase<string name, string attrMnemonic>
-    : AttrDef<Attn_Dialect, name, [DeclareAttrInterfaceMethods<Attn_MaskAttrInterface>]> {
+class Attn_MaskAttrBase<string name, string attrMnemonic, list<string> overridden = []>
+    : AttrDef<Attn_Dialect, name, [DeclareAttrInterfaceMethods<Attn_MaskAttrInterface, overridden>]> {
   let mnemonic = attrMnemonic;
 }
 
@@ -38,27 +38,44 @@ def Attn_CausalAttr : Attn_MaskAttrBase<"Causal", "causal"> {
   let assemblyFormat = "`<` $alignment `>`";
 }
 
-def Attn_WindowAttr : Attn_MaskAttrBase<"Window", "window"> {
+/// A list of integers with a default.
+class Attn_IntegersOr<string value> : ArrayRefParameter<"int64_t"> {
+  let defaultValue = "::llvm::SmallVector<int64_t>(1, " # value # ")";
+  let comparator = "::llvm::ArrayRef<int64_t>($_lhs) == ::llvm::ArrayRef<int64_t>($_rhs)";
+}
+
+def Attn_WindowAttr : Attn_MaskAttrBase<"Window", "window", ["dependsOnHead", "verifyFor"]> {
   let summary = "keys around the query's own position";
   let description = [{
     `j - (i + off) = t * dilation` for an integer t in [-before, after]; `off` as in `causal`. Both sides count keys
     besides the query's own position (Longformer, section 3.1): a causal window of 256 keys is `before = 255, after = 0`.
+    `dilation` is one number, or one for each query head.
 
     ```mlir
     #local = #attn.window<before = 255, after = 0, bottom_right>
     #dilated = #attn.window<before = 4, after = 4, dilation = 2, top_left>
+    #by_head = #attn.window<before = 4, after = 4, dilation = [1, 1, 2, 4], top_left>
     ```
-    Constraints: C1 `before` and `after` lie in [0, 2^40]; C2 `dilation` lies in [1, 2^20].
+    Constraints: C1 `before` and `after` lie in [0, 2^40]; C2 `dilation` lies in [1, 2^20]; C3 a list of
+    dilations has one for each query head.
   }];
-  let parameters = (ins "int64_t":$before, "int64_t":$after, DefaultValuedParameter<"int64_t", "1">:$dilation,
+  let parameters = (ins "int64_t":$before, "int64_t":$after,
+                        Attn_IntegersOr<"1">:$dilation,
                         EnumParameter<Attn_Alignment>:$alignment);
   let assemblyFormat = [{
-    `<` `before` `=` $before `,` `after` `=` $after `,` (`dilation` `=` $dilation^ `,`)? $alignment `>`
+    `<` `before` `=` $before `,` `after` `=` $after `,` (`dilation` `=` custom<Integers>($dilation)^ `,`)? $alignment `>`
   }];
   let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// A window whose dilation is the same for all heads.
+    static WindowAttr get(::mlir::MLIRContext *context, int64_t before, int64_t after, int64_t dilation,
+                          Alignment alignment);
+    int64_t getDilationOf(int64_t head) const;
+  }];
 }
 
-class Attn_MaskListAttr<string name, string attrMnemonic> : Attn_MaskAttrBase<name, attrMnemonic> {
+class Attn_MaskListAttr<string name, string attrMnemonic>
+    : Attn_MaskAttrBase<name, attrMnemonic, ["dependsOnHead", "verifyFor"]> {
   let parameters = (ins ArrayRefParameter<"::mlir::Attribute">:$masks);
   let assemblyFormat = "`<` `[` $masks `]` `>`";
   let genVerifyDecl = 1;

@@ -13,28 +13,45 @@ include "mlir/IR/OpBase.td"
 def Attn_MaskAttrInterface : AttrInterface<"MaskAttrInterface"> {
   let cppNamespace = "::mlir::attn";
   let description = [{
-    A predicate over query position i in [0, n) and key position j in [0, m), which says whether i may attend to j.
-    All index values are `index`; `buildAllowed` also takes a vector of `index` for j and then gives a vector of `i1`.
+    A predicate over the head h, the query position i in [0, n) and the key position j in [0, m), which says whether i
+    may attend to j. All index values are `index`; `buildAllowed` also takes a vector of `index` for j and then gives a
+    vector of `i1`.
   }];
   let methods = [
-    InterfaceMethod<"Whether query i of n may attend to key j of m: the meaning, for the reference evaluator.",
-      "bool", "allows", (ins "int64_t":$i, "int64_t":$j, "int64_t":$n, "int64_t":$m)>,
+    InterfaceMethod<"Whether query i of n may attend to key j of m in head h: the meaning, for the reference evaluator.",
+      "bool", "allows", (ins "int64_t":$h, "int64_t":$i, "int64_t":$j, "int64_t":$n, "int64_t":$m)>,
     InterfaceMethod<[{
-        Builds the half-open key range [first, second) that contains every key that some query in [first_query,
-        last_query] may see, clamped to [0, m]. An empty range has first >= second.
+        Builds disjoint key ranges within [0, m] that hold every key that some query in [first_query, last_query] may
+        see. Within a range, its mask says what this one says; outside of all ranges nothing is allowed. How many there
+        are is static; which of them are empty may depend on values.
       }],
-      "std::pair<::mlir::Value, ::mlir::Value>", "buildKeyRange",
-      (ins "::mlir::OpBuilder &":$builder, "::mlir::Location":$loc, "::mlir::Value":$first_query,
-           "::mlir::Value":$last_query, "::mlir::Value":$n, "::mlir::Value":$m)>,
+      "::llvm::SmallVector<::mlir::attn::KeyRange>", "buildKeyRanges",
+      (ins "::mlir::OpBuilder &":$builder, "::mlir::Location":$loc, "const ::mlir::attn::MaskScope &":$scope,
+           "::mlir::Value":$first_query, "::mlir::Value":$last_query)>,
     InterfaceMethod<"Builds the predicate for one query and one key or a vector of keys.",
       "::mlir::Value", "buildAllowed",
-      (ins "::mlir::OpBuilder &":$builder, "::mlir::Location":$loc, "::mlir::Value":$i, "::mlir::Value":$j,
-           "::mlir::Value":$n, "::mlir::Value":$m)>,
-    InterfaceMethod<"Whether every key of the range that `buildKeyRange` gives for a single query is allowed.",
+      (ins "::mlir::OpBuilder &":$builder, "::mlir::Location":$loc, "const ::mlir::attn::MaskScope &":$scope,
+           "::mlir::Value":$i, "::mlir::Value":$j)>,
+    InterfaceMethod<"Whether the keys of a single query are one range, which `buildKeyRanges` gives.",
       "bool", "isContiguous">,
     InterfaceMethod<"An upper bound of the keys from the first to the last that one query sees, if there is one.",
-      "std::optional<int64_t>", "getMaxSpan">
+      "std::optional<int64_t>", "getMaxSpan">,
+    InterfaceMethod<"Whether heads may differ in what they allow.",
+      "bool", "dependsOnHead", (ins), "", "return false;">,
+    InterfaceMethod<[{
+        Whether the mask fits an attention of so many heads, queries and keys, ShapedType::kDynamic where unknown. If
+        not, emits an error.
+      }],
+      "::llvm::LogicalResult", "verifyFor",
+      (ins "::llvm::function_ref<::mlir::InFlightDiagnostic()>":$emit_error, "int64_t":$heads, "int64_t":$n,
+           "int64_t":$m), "", "return ::llvm::success();">
   ];
+  let extraClassDeclaration = [{
+    /// One range that holds all key ranges, clamped to [0, m]; begin >= end if all of them are empty.
+    std::pair<::mlir::Value, ::mlir::Value> buildKeyHull(::mlir::OpBuilder &builder, ::mlir::Location loc,
+                                                         const ::mlir::attn::MaskScope &scope,
+                                                         ::mlir::Value firstQuery, ::mlir::Value lastQuery) const;
+  }];
 }
 
 #endif // ATTN_INTERFACES

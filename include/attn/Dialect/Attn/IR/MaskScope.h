@@ -1,0 +1,36 @@
+//===- MaskScope.h - what masks are asked with ------------------*- C++ -*-===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The values that lowerings pass to the mask interface and get from it: for
+// which head and which lengths, and which keys a range of queries may see.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_DIALECT_ATTN_IR_MASKSCOPE_H
+#define ATTN_DIALECT_ATTN_IR_MASKSCOPE_H
+
+#include "mlir/IR/Attributes.h"
+#include "mlir/IR/Value.h"
+
+#include <optional>
+
+namespace mlir::attn {
+
+/// What a mask refers to besides the positions of query and key: `index`
+/// values.
+struct MaskScope {
+  Value head, numQueries, numKeys;
+};
+
+/// The half-open key range [begin, end), empty where begin >= end, and the mask
+/// that says which of its keys a query sees: null if all of them.
+struct KeyRange {
+  Value begin, end;
+  Attribute mask;
+  /// An upper bound of end - begin, where it does not depend on the queries.
+  std::optional<int64_t> length;
+};
+
+} // namespace mlir::attn
+
+#endif // ATTN_DIALECT_ATTN_IR_MASKSCOPE_H
