@@ -12,9 +12,9 @@
 using namespace mlir;
 using namespace mlir::attn;
 
-double mlir::attn::estimateVisibleKeys(MaskAttrInterface mask, int64_t queries,
-                                       int64_t keys) {
-  if (!mask || queries <= 0 || keys <= 0)
+double mlir::attn::estimateVisibleKeys(MaskAttrInterface mask, int64_t heads,
+                                       int64_t queries, int64_t keys) {
+  if (!mask || heads <= 0 || queries <= 0 || keys <= 0)
     return double(keys);
   // The middles of equal strips; masks are sums of few intervals or periodic.
   constexpr int64_t kSamples = 61, kKeySamples = 8192;
@@ -24,7 +24,7 @@ double mlir::attn::estimateVisibleKeys(MaskAttrInterface mask, int64_t queries,
   for (int64_t k = 0; k < samples; ++k) {
     int64_t i = (2 * k + 1) * queries / (2 * samples);
     for (int64_t j = i % step; j < keys; j += step)
-      seen += mask.allows(i, j, queries, keys);
+      seen += mask.allows(k % heads, i, j, queries, keys);
   }
   return double(seen) * double(step) / double(samples);
 }
@@ -46,7 +46,7 @@ AttentionShape mlir::attn::describeAttention(AttentionOp op,
   Type element = cast<ShapedType>(op.getQuery().getType()).getElementType();
   shape.elementBytes = element.getIntOrFloatBitWidth() / 8;
   shape.visible = estimateVisibleKeys(op.getMask().value_or(nullptr),
-                                      shape.queries, shape.keys);
+                                      shape.heads, shape.queries, shape.keys);
   return shape;
 }
 

@@ -17,10 +17,10 @@ namespace mlir::attn {
 /// or number of heads as 1.
 AttentionShape describeAttention(AttentionOp op, int64_t assumedLength);
 
-/// The mean number of keys that `mask` lets one of `queries` queries see,
-/// estimated from some of them; all keys without a mask.
-double estimateVisibleKeys(MaskAttrInterface mask, int64_t queries,
-                           int64_t keys);
+/// The mean number of keys that `mask` lets one of `queries` queries of `heads`
+/// heads see, estimated from some of them; all keys without a mask.
+double estimateVisibleKeys(MaskAttrInterface mask, int64_t heads,
+                           int64_t queries, int64_t keys);
 
 /// "8.59e+09 flops, 3.36e+07 bytes".
 std::string describeCost(Cost cost);
