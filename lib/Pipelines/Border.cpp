@@ -30,7 +30,8 @@ static constexpr StringLiteral kTileOps[] = {"attn.finalize", "attn.merge",
                                              "attn.online_packed", "attn.pack"};
 
 /// Operations on whole sequences: after `tile` nothing lowers them.
-static constexpr StringLiteral kWholeOps[] = {"attn.attention"};
+static constexpr StringLiteral kWholeOps[] = {
+    "attn.attention", "attn.gaussian_projection", "attn.low_rank_attention"};
 
 static constexpr StringLiteral kTargetLevel[] = {"builtin", "llvm"};
 

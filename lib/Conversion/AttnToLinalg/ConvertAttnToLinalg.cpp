@@ -11,6 +11,7 @@
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -35,7 +36,8 @@ struct ConvertAttnToLinalgPass
   void runOnOperation() override {
     SmallVector<DestinationStyleOpInterface> ops;
     getOperation()->walk([&](DestinationStyleOpInterface op) {
-      if (isa<AttentionOp, OnlineAttentionOp, MergeOp, FinalizeOp>(op) &&
+      if (isa<AttentionOp, OnlineAttentionOp, MergeOp, FinalizeOp,
+              LowRankAttentionOp>(op) &&
           op.hasPureTensorSemantics())
         ops.push_back(op);
     });
@@ -54,10 +56,18 @@ struct ConvertAttnToLinalgPass
               .Case([&](MergeOp one) { return decomposeMerge(rewriter, one); })
               .Case([&](FinalizeOp one) {
                 return decomposeFinalize(rewriter, one);
+              })
+              .Case([&](LowRankAttentionOp one) {
+                return decomposeLowRankAttention(rewriter, one);
               });
       rewriter.replaceOp(op, results);
       ++numDecomposed;
     }
+    getOperation()->walk([&](GaussianProjectionOp op) {
+      rewriter.setInsertionPoint(op);
+      rewriter.replaceOpWithNewOp<arith::ConstantOp>(op, op.draw());
+      ++numDecomposed;
+    });
   }
 };
 } // namespace

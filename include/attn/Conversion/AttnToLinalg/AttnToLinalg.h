@@ -20,6 +20,8 @@ SmallVector<Value> decomposeOnlineAttention(OpBuilder &builder,
                                             OnlineAttentionOp op);
 SmallVector<Value> decomposeMerge(OpBuilder &builder, MergeOp op);
 SmallVector<Value> decomposeFinalize(OpBuilder &builder, FinalizeOp op);
+SmallVector<Value> decomposeLowRankAttention(OpBuilder &builder,
+                                             LowRankAttentionOp op);
 } // namespace mlir::attn
 
 #endif // ATTN_CONVERSION_ATTNTOLINALG_ATTNTOLINALG_H

@@ -55,6 +55,8 @@ struct FormInfo {
 /// Every form, by name.
 llvm::SmallVector<FormInfo> getForms();
 
+/// Keys of the query's own block up to itself: `own_block` and `causal`.
+MaskAttrInterface getOwnCausalMask(MLIRContext *context, int64_t size);
 } // namespace mlir::attn
 
 #endif // ATTN_DIALECT_ATTN_IR_ATTN_H
