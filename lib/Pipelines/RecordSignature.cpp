@@ -38,6 +38,7 @@ private:
   void join(Value a, int64_t i, Value b, int64_t j) {
     extents.unionSets({a.getAsOpaquePointer(), i}, {b.getAsOpaquePointer(), j});
   }
+  void joinAttention(AttentionOp op);
   void joinMap(Operation *op, Value value, AffineMap map);
   void joinReshape(Value wide, Value narrow,
                    ArrayRef<ReassociationIndices> groups);
@@ -80,6 +81,26 @@ static StringRef dtypeName(Type type) {
   return type.isF64() ? "float64" : "";
 }
 
+/// Joins dimensions of attention's operands; each part of the keys has a
+/// length of its own.
+void RecordSignature::joinAttention(AttentionOp op) {
+  bool isWhole = op.getSegments().empty();
+  for (OpOperand &operand : op->getOpOperands()) {
+    std::optional<unsigned> part = op.getKeyPartOf(operand);
+    AffineMap map = op.getMapOf(operand);
+    for (auto [i, expression] : llvm::enumerate(map.getResults())) {
+      auto dim = dyn_cast<AffineDimExpr>(expression);
+      if (!dim)
+        continue;
+      int64_t position = dim.getPosition();
+      if (position == AttentionOp::kKey && part && !isWhole)
+        position = AttentionOp::kNumDims + *part;
+      extents.unionSets({operand.get().getAsOpaquePointer(), i},
+                        {op.getOperation(), position});
+    }
+  }
+}
+
 /// Joins dimensions of an operand with those of the operation's domain.
 void RecordSignature::joinMap(Operation *op, Value value, AffineMap map) {
   for (auto [i, expression] : llvm::enumerate(map.getResults()))
@@ -115,9 +136,7 @@ void RecordSignature::visit(Operation *op) {
     for (OpOperand &operand : op->getOpOperands())
       joinMap(op, operand.get(), structured.getMatchingIndexingMap(&operand));
   } else if (auto attention = dyn_cast<AttentionOp>(op)) {
-    auto maps = attention.getIndexingMaps().getAsValueRange<AffineMapAttr>();
-    for (auto [operand, map] : llvm::zip(op->getOperands(), maps))
-      joinMap(op, operand, map);
+    joinAttention(attention);
   } else if (auto dim = dyn_cast<tensor::DimOp>(op)) {
     if (std::optional<int64_t> index = dim.getConstantIndex())
       extents.unionSets({dim.getSource().getAsOpaquePointer(), *index},

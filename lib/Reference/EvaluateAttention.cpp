@@ -21,8 +21,8 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 using Dim = AttentionOp::Dim;
 
-/// A point of the domain (b, h, i, j, d, e).
-using Position = std::array<int64_t, AttentionOp::kNumDims>;
+/// A point of the domain (b, h, i, j, d, e), and its relative position.
+using Position = std::array<int64_t, AttentionOp::kRelative + 1>;
 
 /// An array read or written through an operand's map.
 class View {
@@ -33,13 +33,12 @@ public:
     for (int64_t r = static_cast<int64_t>(array.shape.size()) - 1; r >= 0;
          --r) {
       AffineExpr expr = map.getResult(r);
+      unsigned dim = AttentionOp::getDimOf(expr);
       int64_t divisor = 1;
-      if (auto shared = dyn_cast<AffineBinaryOpExpr>(expr)) {
+      if (auto shared = dyn_cast<AffineBinaryOpExpr>(expr);
+          shared && dim != Dim::kRelative)
         divisor = cast<AffineConstantExpr>(shared.getRHS()).getValue();
-        expr = shared.getLHS();
-      }
-      axes.push_back({cast<AffineDimExpr>(expr).getPosition(), divisor, stride,
-                      array.shape[r]});
+      axes.push_back({dim, divisor, stride, array.shape[r]});
       stride *= array.shape[r];
     }
   }
@@ -49,9 +48,24 @@ public:
       sum += at[axis.dim] / axis.divisor * axis.stride;
     return sum;
   }
-  /// Merges the extents into those of the domain; false if they disagree.
-  bool addExtents(Position &extents) const {
+  /// Whether the element is there: relative positions may lie beyond the end.
+  bool contains(const Position &at) const {
+    return llvm::all_of(axes, [&](const Axis &axis) {
+      return axis.dim != Dim::kRelative || at[axis.dim] < axis.extent;
+    });
+  }
+  int64_t extentOf(unsigned dim) const {
+    for (const Axis &axis : axes)
+      if (axis.dim == dim)
+        return axis.extent;
+    return 1;
+  }
+  /// Merges the extents into those of the domain, but for that of j where it is
+  /// a part's; false if they disagree.
+  bool addExtents(Position &extents, bool isPart) const {
     for (const Axis &axis : axes) {
+      if (axis.dim == Dim::kRelative || (isPart && axis.dim == Dim::kKey))
+        continue;
       int64_t &extent = extents[axis.dim], own = axis.extent * axis.divisor;
       if (extent >= 0 && extent != own)
         return false;
@@ -77,12 +91,30 @@ public:
 
 private:
   LogicalResult setUp();
+  LogicalResult addKeys();
   unsigned numberOf(Value operand) const {
     return std::distance(op->operand_begin(),
                          llvm::find(op->getOperands(), operand));
   }
   double read(unsigned operand, const Position &at) const {
     return operands[operand].values[views[operand].offset(at)];
+  }
+  /// An element by relative position, 0 beyond the end.
+  double readRelative(unsigned operand, Position at) const {
+    at[Dim::kRelative] =
+        at[Dim::kKey] - at[Dim::kQuery] + extents[Dim::kQuery] - 1;
+    return views[operand].contains(at) ? read(operand, at) : 0;
+  }
+  /// An element of the key (1) or value (2) that position j has in its part.
+  double readPart(unsigned operand, Position at) const {
+    for (unsigned part = 0;; ++part) {
+      unsigned own =
+          part == 0 ? operand : firstSegment + 2 * part + operand - 3;
+      int64_t extent = views[own].extentOf(Dim::kKey);
+      if (at[Dim::kKey] < extent)
+        return read(own, at);
+      at[Dim::kKey] -= extent;
+    }
   }
   bool allows(const Position &at) const;
   FailureOr<double> score(Position at);
@@ -93,10 +125,33 @@ private:
   ScalarInterpreter interpreter;
   SmallVector<View> views;
   Position extents;
-  std::optional<unsigned> bias, keyValid;
-  unsigned output = 0;
+  std::optional<unsigned> bias, keyValid, relative;
+  unsigned output = 0, firstSegment = 0;
   std::vector<Array> results;
 };
+
+/// The keys of all parts; a part's key and value agree.
+LogicalResult Evaluator::addKeys() {
+  int64_t keys = 0;
+  std::optional<int64_t> last;
+  for (OpOperand &operand : op->getOpOperands()) {
+    std::optional<unsigned> part = op.getKeyPartOf(operand);
+    if (!part)
+      continue;
+    int64_t own = views[operand.getOperandNumber()].extentOf(Dim::kKey);
+    if (last && *last != own)
+      return op.emitOpError() << "expected extents that agree, got others in "
+                                 "operand "
+                              << operand.getOperandNumber();
+    keys += last ? 0 : own;
+    last = last ? std::nullopt : std::optional<int64_t>(own);
+  }
+  if (extents[Dim::kKey] >= 0 && extents[Dim::kKey] != keys)
+    return op.emitOpError()
+           << "expected " << keys << " keys in all, got " << extents[Dim::kKey];
+  extents[Dim::kKey] = keys;
+  return success();
+}
 
 LogicalResult Evaluator::setUp() {
   if (operands.size() != op->getNumOperands())
@@ -112,11 +167,13 @@ LogicalResult Evaluator::setUp() {
              << " for operand " << operand.getOperandNumber() << ", got "
              << array.shape.size();
     views.emplace_back(map, array);
-    if (!views.back().addExtents(extents))
+    if (!views.back().addExtents(extents, op.getKeyPartOf(operand).has_value()))
       return op.emitOpError()
              << "expected extents that agree, got others in operand "
              << operand.getOperandNumber();
   }
+  if (failed(addKeys()))
+    return failure();
   for (int64_t &extent : extents)
     extent = extent < 0 ? 1 : extent;
   unsigned next = 3;
@@ -125,6 +182,12 @@ LogicalResult Evaluator::setUp() {
   if (op.getKeyValid())
     keyValid = next++;
   output = next;
+  next += op.getLse() ? 2 : 1;
+  if (op.getRelative()) {
+    relative = next;
+    next += 2;
+  }
+  firstSegment = next;
   for (unsigned i = 0; i < op->getNumResults(); ++i)
     results.emplace_back(operands[output + i].shape);
   return success();
@@ -142,7 +205,10 @@ bool Evaluator::allows(const Position &at) const {
 FailureOr<double> Evaluator::score(Position at) {
   double sum = 0;
   for (int64_t &d = at[Dim::kHeadSize] = 0; d < extents[Dim::kHeadSize]; ++d)
-    sum += read(0, at) * read(1, at);
+    sum += read(0, at) * readPart(1, at);
+  for (int64_t &d = at[Dim::kHeadSize] = 0;
+       relative && d < extents[Dim::kHeadSize]; ++d)
+    sum += read(*relative + 1, at) * readRelative(*relative, at);
   double score = op.getEffectiveScale() * sum;
   if (op.getSoftcap()) {
     double softcap = op.getSoftcap()->convertToDouble();
@@ -159,7 +225,7 @@ FailureOr<double> Evaluator::score(Position at) {
       return failure();
     score = *modified;
   }
-  return bias ? score + read(*bias, at) : score;
+  return bias ? score + readRelative(*bias, at) : score;
 }
 
 /// The softmax of one query.
@@ -185,7 +251,7 @@ LogicalResult Evaluator::evaluateRow(Position at) {
     double sum = 0;
     for (auto [key, weight] : terms) {
       at[Dim::kKey] = key;
-      sum += weight * read(2, at);
+      sum += weight * readPart(2, at);
     }
     results[0].values[views[output].offset(at)] =
         terms.empty() ? 0 : sum / total;

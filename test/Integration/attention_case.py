@@ -32,7 +32,10 @@ class Case:
     dtype: str = "float32"
     layout: str = "bhi"
     mask: object = None
-    bias: str | None = None  # dimensions out of "bhij"
+    bias: str | None = None  # dimensions out of "bhijr", r being the position j - i
+    parts: tuple | None = None  # the lengths that the m keys come in
+    relative: str | None = None  # dimensions of the rows of positions, "hr" or "r"
+    positions: int | None = None  # extent of r, by default n + m - 1
     key_valid: str | None = None  # "bj" or "j"
     softcap: float | None = None
     scale: float | None = None
@@ -58,6 +61,9 @@ class Case:
         parts = [f"n{self.n}m{self.m}d{self.d}"]
         parts += [f"e{self.e}"] if self.e else []
         parts += [f"b{self.batch}h{self.heads}g{self.group}", self.dtype, self.layout, masks.name(self.mask)]
+        parts += [f"parts{'+'.join(map(str, self.parts))}"] if self.parts else []
+        parts += [f"relative:{self.relative}"] if self.relative else []
+        parts += [f"r{self.positions}"] if self.positions else []
         parts += [f"bias:{self.bias}"] if self.bias is not None else []
         parts += [f"valid:{self.key_valid}"] if self.key_valid else []
         parts += [f"cap{self.softcap}"] if self.softcap else []
@@ -69,26 +75,41 @@ class Case:
 
     # -- extents ------------------------------------------------------------------------------------------------------
 
-    def extent(self, dim, key=False):
+    def extent(self, dim, key=False, part=None):
         heads = self.heads // self.group if key else self.heads
-        return {"b": self.batch, "h": heads, "i": self.n, "j": self.m, "d": self.d, "e": self.value_size}[dim]
+        keys = self.m if part is None else self.parts[part]
+        positions = self.positions or self.n + self.m - 1
+        return {
+            "b": self.batch, "h": heads, "i": self.n, "j": keys, "d": self.d, "e": self.value_size, "r": positions
+        }[dim]  # fmt: skip
+
+    @staticmethod
+    def _part(operand):
+        """ "key2" is the key of part 2, "key" that of part 0."""
+        name = operand.rstrip("0123456789")
+        return name, int(operand[len(name) :] or 0)
 
     def dims(self, operand):
         """The dimensions of an operand's array, in its order."""
         order = self.layout
         return {
             "query": order + "d",
+            "relative_query": order + "d",
+            "relative": f"{self.relative}d",
             "key": order.replace("i", "j") + "d",
             "value": order.replace("i", "j") + "e",
             "bias": self.bias,
             "key_valid": self.key_valid,
             "output": order + "e",
             "lse": "bhi" if self.has_batch else "hi",
-        }[operand]
+        }[self._part(operand)[0]]
 
     def shape(self, operand):
-        key = operand in ("key", "value")
-        return tuple(self.extent(dim, key) for dim in self.dims(operand))
+        name, number = self._part(operand)
+        key, part = name in ("key", "value", "relative"), None
+        if self.parts and name in ("key", "value"):
+            part = number
+        return tuple(self.extent(dim, key, part) for dim in self.dims(operand))
 
     # -- IR -----------------------------------------------------------------------------------------------------------
 
@@ -98,19 +119,24 @@ class Case:
             element = MLIR_TYPES[self.accumulator]
         if operand == "key_valid":
             element = "i1"
-        key = operand in ("key", "value")
-        shape = ["?" if self.dynamic and dim in "bij" else str(self.extent(dim, key)) for dim in self.dims(operand)]
+        extents = zip(self.dims(operand), self.shape(operand))
+        shape = ["?" if self.dynamic and dim in "bijr" else str(extent) for dim, extent in extents]
         return f"tensor<{'x'.join([*shape, element])}>"
 
     def map_of(self, operand):
-        shared = operand in ("key", "value") and self.group > 1
+        shared = operand in ("key", "value", "relative") and self.group > 1
         results = [f"h floordiv {self.group}" if shared and dim == "h" else dim for dim in self.dims(operand)]
-        return DOMAIN.format(", ".join(results))
+        return DOMAIN.format(", ".join("j - i" if result == "r" else result for result in results))
 
     def operands(self):
         names = ["query", "key", "value"]
         names += ["bias"] if self.bias is not None else []
-        return names + (["key_valid"] if self.key_valid else [])
+        names += ["key_valid"] if self.key_valid else []
+        names += ["relative", "relative_query"] if self.relative else []
+        return names + self.segments()
+
+    def segments(self):
+        return [f"{name}{part}" for part in range(1, len(self.parts or ())) for name in ("key", "value")]
 
     def destinations(self):
         return ["output"] + (["lse"] if self.lse else [])
@@ -126,11 +152,18 @@ class Case:
                 lines += self._empty(name)
         types = [self.type_of(name) for name in ("query", "key", "value")]
         lines += [f"  %r:{len(destinations)} = attn.attention ins(%query, %key, %value : {', '.join(types)})"]
-        for name in operands[3:]:
-            lines += [f"      {name}(%{name} : {self.type_of(name)})"]
+        for name, given in (("segments", self.segments()), ("relative", ["relative_query", "relative"])):
+            if given and (name != "relative" or self.relative):
+                values = ", ".join(f"%{one}" for one in given)
+                lines += [f"      {name}({values} : {', '.join(self.type_of(one) for one in given)})"]
+        for name in ("bias", "key_valid"):
+            if name in operands:
+                lines += [f"      {name}(%{name} : {self.type_of(name)})"]
         outs = ", ".join(f"%{name}" for name in destinations)
         lines += [f"      outs({outs} : {results})"]
-        lines += [f"      maps [{', '.join(self.map_of(name) for name in operands + destinations)}]"]
+        mapped = [name for name in operands if name in ("query", "key", "value", "bias", "key_valid")] + destinations
+        mapped += ["relative"] if self.relative else []
+        lines += [f"      maps [{', '.join(self.map_of(name) for name in mapped)}]"]
         lines += [f"      mask {self.mask}"] if self.mask else []
         lines += [f"      scale {self.scale:e}"] if self.scale is not None else []
         lines += [f"      softcap {self.softcap:e}"] if self.softcap else []
@@ -156,13 +189,32 @@ class Case:
         """Random arrays in f64 that the case's type holds exactly, in the order of the operands."""
         rng = np.random.default_rng([self.seed, self.n, self.m, self.d])
         made = {name: rng.standard_normal(self.shape(name)) for name in self.operands()}
-        for name in ("query", "key"):
-            made[name] = made[name] * self.spread
+        for name in made:
+            if self._part(name)[0] in ("query", "key", "relative_query"):
+                made[name] = made[name] * self.spread
         if self.key_valid:
             made["key_valid"] = (rng.random(self.shape("key_valid")) < 0.7).astype(np.float64)
         return [made[name] if name == "key_valid" else round_to(made[name], self.dtype) for name in self.operands()]
 
     # -- meaning ------------------------------------------------------------------------------------------------------
+
+    def _whole(self, name, arrays):
+        """The key or value of all parts."""
+        axis = self.dims(name).index("j")
+        return np.concatenate([arrays[f"{name}{part or ''}"] for part in range(len(self.parts or (0,)))], axis)
+
+    def _by_position(self, array):
+        """An array whose axis -2 is r, with i and j in its place: the element at j - i + n - 1, or 0."""
+        at = np.arange(self.m)[None, :] - np.arange(self.n)[:, None] + self.n - 1
+        there = at < array.shape[-2]
+        return np.where(there[..., None], array[..., np.minimum(at, array.shape[-2] - 1), :], 0)
+
+    def _bias(self, array):
+        """[B or 1, H or 1, N or 1, M or 1]"""
+        if "r" not in self.bias:
+            return self._canonical("bias", array)[..., 0, 0]
+        full = array.reshape([array.shape[self.bias.index(dim)] if dim in self.bias else 1 for dim in "bhr"])
+        return self._by_position(full[..., None])[..., 0]
 
     def _canonical(self, name, array):
         """The array with the dimensions b, h, i, j, d, e that it has, in this order, and 1 for those it lacks."""
@@ -175,10 +227,17 @@ class Case:
     def scores(self, arrays, absolute=False):
         """[B,H,N,M] scores before the mask; with `absolute`, the sums of the absolute values that they are made of."""
         query = self._canonical("query", arrays["query"])[:, :, :, 0, :, 0]
-        key = self._canonical("key", arrays["key"])[:, :, 0, :, :, 0]
+        key = self._canonical("key", self._whole("key", arrays))[:, :, 0, :, :, 0]
         if absolute:
             query, key = np.abs(query), np.abs(key)
-        scores = np.einsum("bhid,bhjd->bhij", query, key) * (self.scale if self.scale is not None else self.d**-0.5)
+        scores = np.einsum("bhid,bhjd->bhij", query, key)
+        if self.relative:
+            query = self._canonical("query", arrays["relative_query"])[:, :, :, 0, :, 0]
+            rows = arrays["relative"] if "h" in self.relative else arrays["relative"][None]
+            rows = np.repeat(rows, self.heads // rows.shape[0], axis=0)
+            rows = self._by_position(np.abs(rows) if absolute else rows)
+            scores = scores + np.einsum("bhid,hijd->bhij", np.abs(query) if absolute else query, rows)
+        scores = scores * (self.scale if self.scale is not None else self.d**-0.5)
         if absolute:
             scores = np.abs(scores)
         elif self.softcap:
@@ -188,7 +247,7 @@ class Case:
             change = SCORE_MODS[self.score_mod][1]
             scores = scores + np.abs(change(np.zeros_like(scores), *positions)) if absolute else change(scores, *positions)
         if self.bias is not None:
-            bias = self._canonical("bias", arrays["bias"])[..., 0, 0]
+            bias = self._bias(arrays["bias"])
             scores = scores + (np.abs(bias) if absolute else bias)
         return scores
 
@@ -205,7 +264,7 @@ class Case:
     def evaluate(self, inputs):
         """The results in f64, in the layouts of the case."""
         arrays = dict(zip(self.operands(), inputs))
-        value = self._canonical("value", arrays["value"])[:, :, 0, :, 0, :]
+        value = self._canonical("value", self._whole("value", arrays))[:, :, 0, :, 0, :]
         with np.errstate(all="ignore"):
             scores = np.where(self.allowed(arrays), self.scores(arrays), -np.inf)
             top = np.max(scores, axis=-1, keepdims=True, initial=-np.inf)
@@ -242,7 +301,7 @@ class Case:
         finite = np.nan_to_num(self.scores({k: np.nan_to_num(v) for k, v in arrays.items()}, absolute=True), posinf=0)
         bound = float(np.max(np.where(self.allowed(arrays), finite, 0), initial=0))
         score = 4 * (math.sqrt(self.d) + 4) * u * bound + narrow_operand * bound
-        value = float(np.max(np.abs(np.nan_to_num(arrays["value"], posinf=0, neginf=0)), initial=0))
+        value = float(np.max(np.abs(np.nan_to_num(self._whole("value", arrays), posinf=0, neginf=0)), initial=0))
         weight = narrow_operand + 4 * (math.sqrt(self.m) + 8) * u
         output = 2 * (score + weight) * value + narrow * value + 1e-300
         lse = score + 4 * (math.sqrt(self.m) + 8) * u + 4 * u * (bound + math.log(self.m + 1))

@@ -20,15 +20,34 @@
 using namespace mlir;
 using namespace mlir::attn;
 
+/// The parts of the keys or values as one tensor.
+static Value concatenate(OpBuilder &builder, Location loc, ValueRange parts,
+                         AffineMap map) {
+  if (parts.size() == 1)
+    return parts.front();
+  unsigned position = *map.getResultPosition(
+      getAffineDimExpr(AttentionOp::kKey, builder.getContext()));
+  return tensor::ConcatOp::create(builder, loc, position, parts);
+}
+
 static ScoreBuilder makeScoreBuilder(OpBuilder &builder, AttentionOp op) {
   Location loc = op.getLoc();
   ScoreBuilder score(builder, loc);
-  score.query = op.getQuery(), score.key = op.getKey(),
-  score.value = op.getValue();
+  SmallVector<Value> keys, values;
+  for (auto [key, value] : op.getKeyParts()) {
+    keys.push_back(key);
+    values.push_back(value);
+  }
+  score.query = op.getQuery();
+  score.key = concatenate(builder, loc, keys, op.getKeyMap());
+  score.value = concatenate(builder, loc, values, op.getValueMap());
+  score.relative = op.getRelative(), score.relativeMap = op.getRelativeMap();
+  score.relativeQuery = op.getRelativeQuery();
   score.bias = op.getBias(), score.keyValid = op.getKeyValid();
   score.queryMap = op.getQueryMap(), score.keyMap = op.getKeyMap(),
   score.valueMap = op.getValueMap();
   score.biasMap = op.getBiasMap(), score.keyValidMap = op.getKeyValidMap();
+  score.queryDim = AttentionOp::kQuery;
   score.keyDim = AttentionOp::kKey;
   score.headSizeDim = AttentionOp::kHeadSize;
   score.valueSizeDim = AttentionOp::kValueSize;

@@ -51,11 +51,11 @@ ScoreBuilder makeScoreBuilder(OpBuilder &builder, OnlineAttentionOp op) {
   score.value = op.getValue();
   score.bias = op.getBias(), score.keyValid = op.getKeyValid();
   score.queryMap = mapAt(0), score.keyMap = mapAt(1), score.valueMap = mapAt(2);
-  if (op.getBias())
-    score.biasMap = mapAt(3);
-  if (op.getKeyValid())
-    score.keyValidMap = mapAt(op.getIndexingMaps().size() - 1);
-  score.keyDim = Online::kKey, score.headSizeDim = Online::kHeadSize,
+  score.biasMap = op.getBiasMap(), score.keyValidMap = op.getKeyValidMap();
+  score.relative = op.getRelative(), score.relativeMap = op.getRelativeMap();
+  score.relativeQuery = op.getRelativeQuery();
+  score.queryDim = Online::kQuery, score.keyDim = Online::kKey,
+  score.headSizeDim = Online::kHeadSize,
   score.valueSizeDim = Online::kValueSize;
   score.rowDims = {Online::kGroup, Online::kQuery};
   score.extents.resize(Online::kNumDims);

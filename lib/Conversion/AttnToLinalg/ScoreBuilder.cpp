@@ -9,6 +9,7 @@
 #include "ScoreBuilder.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
@@ -108,13 +109,77 @@ Value ScoreBuilder::buildProducts() {
   AffineMap map = mapOf(dims);
   Value zero = filledTensor(builder, loc, sizesOf(dims), type, 0);
   dims.push_back(headSizeDim);
-  return buildGeneric(
+  Value products = buildGeneric(
       builder, loc, dims, {query, key}, {queryMap, keyMap, map}, zero,
       [&](OpBuilder &b, Location l, ValueRange arguments) -> Value {
         Value left = convertFloat(b, l, arguments[0], type);
         Value right = convertFloat(b, l, arguments[1], type);
         Value product = arith::MulFOp::create(b, l, left, right);
         return arith::AddFOp::create(b, l, arguments[2], product);
+      });
+  return relative ? buildRelativeProducts(products) : products;
+}
+
+bool ScoreBuilder::isRelative(AffineExpr expr) const {
+  MLIRContext *context = builder.getContext();
+  return expr == getAffineDimExpr(keyDim, context) -
+                     getAffineDimExpr(queryDim, context);
+}
+
+/// An element of a tensor read at `j - i + rows - 1`, inside of a generic over
+/// `dims`; 0 beyond its end.
+Value ScoreBuilder::readRelative(OpBuilder &b, Value tensor, AffineMap map,
+                                 ArrayRef<unsigned> dims) {
+  SmallVector<Value> indices(map.getNumDims());
+  for (auto [place, dim] : llvm::enumerate(dims))
+    indices[dim] = linalg::IndexOp::create(b, loc, place);
+  auto constant = [&](int64_t number) {
+    return arith::ConstantIndexOp::create(b, loc, number);
+  };
+  SmallVector<Value> at;
+  Value isThere;
+  for (auto [position, expr] : llvm::enumerate(map.getResults())) {
+    if (!isRelative(expr)) {
+      auto shared = dyn_cast<AffineBinaryOpExpr>(expr);
+      Value index = indices[cast<AffineDimExpr>(shared ? shared.getLHS() : expr)
+                                .getPosition()];
+      if (shared)
+        index = arith::DivUIOp::create(
+            b, loc, index,
+            constant(cast<AffineConstantExpr>(shared.getRHS()).getValue()));
+      at.push_back(index);
+      continue;
+    }
+    Value difference =
+        arith::SubIOp::create(b, loc, indices[keyDim], indices[queryDim]);
+    Value rows = getValueOrCreateConstantIndexOp(b, loc, extents[queryDim]);
+    Value last = arith::SubIOp::create(b, loc, rows, constant(1));
+    Value place = arith::AddIOp::create(b, loc, difference, last);
+    Value extent = tensor::DimOp::create(b, loc, tensor, position);
+    isThere =
+        arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, place, extent);
+    Value end = arith::SubIOp::create(b, loc, extent, constant(1));
+    at.push_back(arith::MinSIOp::create(b, loc, place, end));
+  }
+  Value element =
+      convertFloat(b, loc, tensor::ExtractOp::create(b, loc, tensor, at), type);
+  return arith::SelectOp::create(b, loc, isThere, element,
+                                 floatConstant(b, loc, type, 0));
+}
+
+/// The products plus those of the relative query with the rows of relative
+/// positions.
+Value ScoreBuilder::buildRelativeProducts(Value products) {
+  SmallVector<unsigned> dims = rowsAnd(keyDim);
+  AffineMap map = mapOf(dims);
+  dims.push_back(headSizeDim);
+  return buildGeneric(
+      builder, loc, dims, relativeQuery, {queryMap, map}, products,
+      [&](OpBuilder &b, Location l, ValueRange arguments) -> Value {
+        Value left = convertFloat(b, l, arguments[0], type);
+        Value right = readRelative(b, relative, relativeMap, dims);
+        Value product = arith::MulFOp::create(b, l, left, right);
+        return arith::AddFOp::create(b, l, arguments[1], product);
       });
 }
 
@@ -180,17 +245,22 @@ Value ScoreBuilder::buildScores() {
   AffineMap map = mapOf(dims);
   SmallVector<Value> inputs;
   SmallVector<AffineMap> maps;
-  for (auto [operand, operandMap] :
-       {std::pair(bias, biasMap), std::pair(keyValid, keyValidMap)})
-    if (operand) {
-      inputs.push_back(operand);
-      maps.push_back(operandMap);
-    }
+  bool isRelativeBias = hasRelativeBias();
+  if (bias && !isRelativeBias) {
+    inputs.push_back(bias);
+    maps.push_back(biasMap);
+  }
+  if (keyValid) {
+    inputs.push_back(keyValid);
+    maps.push_back(keyValidMap);
+  }
   maps.push_back(map);
   return buildGeneric(
       builder, loc, dims, inputs, maps, products,
       [&](OpBuilder &b, Location, ValueRange arguments) -> Value {
         Value biasElement = bias ? arguments.front() : Value();
+        if (isRelativeBias)
+          biasElement = readRelative(b, bias, biasMap, dims);
         Value isValid = keyValid ? arguments[arguments.size() - 2] : Value();
         return finishScore(b, arguments.back(), biasElement, isValid, dims);
       });

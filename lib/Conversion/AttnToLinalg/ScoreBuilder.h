@@ -48,9 +48,9 @@ class ScoreBuilder {
 public:
   ScoreBuilder(OpBuilder &builder, Location loc) : builder(builder), loc(loc) {}
 
-  Value query, key, value, bias, keyValid;
-  AffineMap queryMap, keyMap, valueMap, biasMap, keyValidMap;
-  unsigned keyDim = 0, headSizeDim = 0, valueSizeDim = 0;
+  Value query, key, value, bias, keyValid, relative, relativeQuery;
+  AffineMap queryMap, keyMap, valueMap, biasMap, keyValidMap, relativeMap;
+  unsigned queryDim = 0, keyDim = 0, headSizeDim = 0, valueSizeDim = 0;
   /// The dimensions of a row of scores (without the key), in the order that
   /// tensors of scores have them.
   SmallVector<unsigned> rowDims;
@@ -86,6 +86,15 @@ public:
 
 private:
   Value buildProducts();
+  Value buildRelativeProducts(Value products);
+  bool isRelative(AffineExpr expr) const;
+  bool hasRelativeBias() const {
+    return bias && llvm::any_of(biasMap.getResults(), [&](AffineExpr expr) {
+             return isRelative(expr);
+           });
+  }
+  Value readRelative(OpBuilder &b, Value tensor, AffineMap map,
+                     ArrayRef<unsigned> dims);
   Value finishScore(OpBuilder &b, Value score, Value biasElement, Value isValid,
                     ArrayRef<unsigned> dims);
 

@@ -66,7 +66,8 @@ private:
     SmallVector<AffineExpr> results;
     for (unsigned position = 0; position < mapOf(operand).getNumResults();
          ++position) {
-      unsigned dim = mapOf(operand).getDimPosition(position);
+      unsigned dim =
+          OnlineAttentionOp::getDimOf(mapOf(operand).getResult(position));
       results.push_back(b.getAffineDimExpr(dim == row     ? 1
                                            : dim == depth ? 2
                                                           : 0));
@@ -83,8 +84,10 @@ private:
                           b.getF64FloatAttr(scale), b.getI64IntegerAttr(align))
         .getResult(0);
   }
-  Value packQuery(double scale);
+  Value packQuery(Value query, double scale);
   Value packKey();
+  FailureOr<Value> packRelative();
+  FailureOr<int64_t> boundOf(Value tensor, int64_t position);
   Value packValue();
   bool liesInDenseRows(Value value);
 
@@ -100,7 +103,7 @@ private:
 };
 } // namespace
 
-Value Packer::packQuery(double scale) {
+Value Packer::packQuery(Value query, double scale) {
   auto acc = cast<RankedTensorType>(op.getAcc().getType());
   int64_t depth = cast<RankedTensorType>(op.getQuery().getType())
                       .getDimSize(*positionOf(0, Tile::kHeadSize));
@@ -110,7 +113,7 @@ Value Packer::packQuery(double scale) {
       isPaired ? static_cast<int64_t>(llvm::alignTo(depth, 2)) : depth};
   bool hasGroup = map.isFunctionOfDim(0);
   Type type = isPaired ? element : accumulator;
-  Value packed = packInto(PackLayout::Rows, op.getQuery(), Value(), map,
+  Value packed = packInto(PackLayout::Rows, query, Value(), map,
                           hasGroup ? ArrayRef<int64_t>(shape)
                                    : ArrayRef<int64_t>(shape).drop_front(),
                           type, isPaired ? 1.0 : scale,
@@ -143,6 +146,42 @@ Value Packer::packKey() {
                     accumulator, 1.0, 1);
   return packInto(PackLayout::Panels, op.getKey(), op.getKeyValid(),
                   packMap(1, Tile::kKey, Tile::kHeadSize), shape,
+                  isPaired ? element : accumulator, 1.0, 1);
+}
+
+/// The constant extent that a dimension of a tile can have at most.
+FailureOr<int64_t> Packer::boundOf(Value tensor, int64_t position) {
+  FailureOr<int64_t> bound = ValueBoundsConstraintSet::computeConstantBound(
+      presburger::BoundType::UB, {tensor, position}, /*stopCondition=*/nullptr,
+      /*closedUB=*/true);
+  if (failed(bound) || *bound < 1 || *bound > (1 << 20))
+    return op.emitOpError() << "expected a key tile whose extent has a "
+                               "constant bound of at most 2^20; tile first";
+  return bound;
+}
+
+/// Rows of relative positions as panels, like those of the key.
+FailureOr<Value> Packer::packRelative() {
+  if (hasFewRows)
+    return op.emitOpError() << "expected a state of more than " << kMaxFewRows
+                            << " rows beside relative";
+  unsigned map = op.getIndexingMaps().size() - 1, position = 0;
+  auto type = cast<RankedTensorType>(op.getRelative().getType());
+  if (OnlineAttentionOp::getDimOf(mapOf(map).getResult(0)) != Tile::kRelative)
+    position = 1;
+  FailureOr<int64_t> bound = boundOf(op.getRelative(), position);
+  if (failed(bound))
+    return failure();
+  int64_t columns = target.tileColumns(accumulator.getIntOrFloatBitWidth()),
+          depth = type.getDimSize(1 - position);
+  SmallVector<int64_t> shape{
+      static_cast<int64_t>(llvm::divideCeil(*bound, columns)),
+      isPaired ? static_cast<int64_t>(llvm::divideCeil(depth, 2)) : depth,
+      columns};
+  if (isPaired)
+    shape.push_back(2);
+  return packInto(PackLayout::Panels, op.getRelative(), Value(),
+                  packMap(map, Tile::kRelative, Tile::kHeadSize), shape,
                   isPaired ? element : accumulator, 1.0, 1);
 }
 
@@ -184,14 +223,9 @@ Value Packer::packValue() {
 
 LogicalResult Packer::pack() {
   unsigned keyPosition = *positionOf(1, Tile::kKey);
-  FailureOr<int64_t> bound = ValueBoundsConstraintSet::computeConstantBound(
-      presburger::BoundType::UB,
-      {op.getKey(), static_cast<int64_t>(keyPosition)},
-      /*stopCondition=*/nullptr,
-      /*closedUB=*/true);
-  if (failed(bound) || *bound < 1 || *bound > (1 << 20))
-    return op.emitOpError() << "expected a key tile whose extent has a "
-                               "constant bound of at most 2^20; tile first";
+  FailureOr<int64_t> bound = boundOf(op.getKey(), keyPosition);
+  if (failed(bound))
+    return failure();
   keyLimit = llvm::alignTo(
       *bound, target.tileColumns(accumulator.getIntOrFloatBitWidth()));
   auto acc = cast<RankedTensorType>(op.getAcc().getType());
@@ -216,7 +250,21 @@ LogicalResult Packer::pack() {
   Value rows = tensor::DimOp::create(b, loc, op.getQuery(),
                                      *positionOf(0, Tile::kQuery));
   Value keys = tensor::DimOp::create(b, loc, op.getKey(), keyPosition);
-  Value query = packQuery(scale), key = packKey(), value = packValue();
+  Value query = packQuery(op.getQuery(), scale), key = packKey(),
+        value = packValue(), relative, relativeQuery, positions;
+  if (op.getRelative()) {
+    FailureOr<Value> packed = packRelative();
+    if (failed(packed))
+      return failure();
+    relative = *packed;
+    relativeQuery = packQuery(op.getRelativeQuery(), scale);
+    positions = tensor::DimOp::create(
+        b, loc, op.getRelative(),
+        OnlineAttentionOp::getDimOf(op.getRelativeMap().getResult(0)) ==
+                Tile::kRelative
+            ? 0
+            : 1);
+  }
   AffineMapAttr biasMap = op.getBias()
                               ? cast<AffineMapAttr>(op.getIndexingMaps()[3])
                               : AffineMapAttr();
@@ -224,9 +272,9 @@ LogicalResult Packer::pack() {
       b, loc, op.getResultTypes(), query, key, value, op.getBias(),
       op.getKeyValid(), op.getAcc(), op.getMax(), op.getSum(), rows, keys,
       op.getBatch(), op.getHead(), op.getFirstQuery(), op.getFirstKey(),
-      op.getNumQueries(), op.getNumKeys(), biasMap,
-      isPaired ? b.getF64FloatAttr(scale) : FloatAttr(), op.getSoftcapAttr(),
-      op.getMaskAttr(),
+      op.getNumQueries(), op.getNumKeys(), relative, relativeQuery, positions,
+      biasMap, isPaired ? b.getF64FloatAttr(scale) : FloatAttr(),
+      op.getSoftcapAttr(), op.getMaskAttr(),
       hasFewRows ? b.getI64IntegerAttr(keyLimit) : IntegerAttr());
   packed.getScoreMod().takeBody(op.getScoreMod());
   b.replaceOp(op, packed.getResults());

@@ -37,6 +37,8 @@ public:
     value = isPaired ? flattenPairs(op.getValue()) : op.getValue();
     panelColumns =
         cast<MemRefType>(key.getType()).getShape().back() / (isPaired ? 2 : 1);
+    if (op.getRelative())
+      relative = isPaired ? flattenPairs(op.getRelative()) : op.getRelative();
     scoreRows =
         std::min(kStripsPerScoreTile * stripRows, accType.getDimSize(1));
   }
@@ -49,6 +51,8 @@ private:
                   Value column0);
   void emitValues(Value group, Value firstRow, Value rows, KeySpan tile,
                   Value column0);
+  void emitRelative(Value group, Value row, KeySpan range, Value column0,
+                    Value localRow);
   KeySpan stripRange(Value group, Value firstRow, Value strip, Value rows,
                      KeySpan tile);
   /// Runs `body` under a condition that always holds without a mask.
@@ -71,7 +75,8 @@ private:
   MemRefType accType;
   int64_t lanes, stripRows, panelColumns, scoreRows;
   bool isPaired;
-  Value key, value; ///< with pairs flattened
+  Value key, value, relative; ///< with pairs flattened
+  Value relativeScores;       ///< [strip rows][lanes + columns]
 };
 } // namespace
 
@@ -93,6 +98,14 @@ void OnlinePackedEmitter::emit() {
           columns, llvm::alignTo(*span + scoreRows, lanes) + 2 * panelColumns);
   softmax.allocate(scoreRows, columns,
                    cast<MemRefType>(value.getType()).getElementType());
+  if (relative) {
+    // A strip sees as many positions more than keys as it has rows; vectors
+    // begin up to one before the first and panels end after the last.
+    int64_t positions =
+        lanes + llvm::alignTo(columns + stripRows + lanes, panelColumns) +
+        panelColumns;
+    relativeScores = k.scratch({stripRows, positions}, softmax.getElement());
+  }
   // Score tiles of even height, rather than a last one of a strip.
   Value number = k.max(k.ceilDiv(op.getRows(), scoreRows), k.index(1));
   Value even =
@@ -120,6 +133,8 @@ void OnlinePackedEmitter::emitScoreTile(Value group, Value firstRow,
       Value begin = k.mul(strip, stripRows),
             end = k.min(rows, k.add(begin, stripRows));
       auto rowsOfStrip = [&] {
+        if (relative)
+          emitRelative(group, firstRow, range, column0, begin);
         k.forLoop(begin, end, 1, [&](Value localRow) {
           softmax.emitRow(group, k.add(firstRow, localRow), localRow, range,
                           column0);
@@ -157,6 +172,53 @@ void OnlinePackedEmitter::emitScores(Value group, Value firstRow, Value rows,
           k.b, k.loc, k.less(column, range.end),
           k.less(range.begin, k.add(column, panelColumns)));
       ifMasked(meets, product);
+    });
+  });
+}
+
+/// Adds to the scores of a strip what its rows make of relative positions. Row
+/// r meets key j at position rows - 1 - r + j: each row reads the products a
+/// column further to the left than the row before.
+void OnlinePackedEmitter::emitRelative(Value group, Value firstRow,
+                                       KeySpan range, Value column0,
+                                       Value localRow) {
+  Value zero = k.index(0), first = k.add(firstRow, localRow);
+  Value lastPosition = k.sub(op.getRows(), k.index(1));
+  auto positionOf = [&](Value row, Value column) {
+    return k.add(k.sub(lastPosition, row), column);
+  };
+  Value begin = k.alignDown(
+      k.max(zero, positionOf(k.add(first, stripRows - 1), range.begin)),
+      panelColumns);
+  Value end = k.min(op.getPositions(), positionOf(first, range.end));
+  auto queryType = cast<MemRefType>(op.getQuery().getType());
+  Value depth = k.index(queryType.getDimSize(2) / (isPaired ? 2 : 1));
+  k.forLoop(begin, end, panelColumns, [&](Value position) {
+    Value panel = k.b.createOrFold<arith::DivUIOp>(k.loc, position,
+                                                   k.index(panelColumns));
+    emitMicroKernel(
+        k, {stripRows, panelColumns / lanes, lanes},
+        {op.getRelativeQuery(), {group, first, zero}},
+        {relative, {panel, zero, zero}},
+        {relativeScores, {zero, k.add(k.sub(position, begin), lanes)}}, depth,
+        /*accumulate=*/false);
+  });
+  auto type = k.vectorOf(lanes, softmax.getElement());
+  Value nothing = k.constant(type, 0);
+  Value from = k.alignDown(range.begin, lanes),
+        to = k.alignUp(k.sub(range.end, column0), lanes);
+  Value rows = k.min(k.index(stripRows), k.sub(op.getRows(), first));
+  k.forLoop(zero, rows, 1, [&](Value row) {
+    Value origin = positionOf(k.add(first, row), column0);
+    k.forLoop(k.sub(from, column0), to, lanes, [&](Value column) {
+      Value position = k.add(origin, column);
+      Value part = k.load(type, relativeScores,
+                          {row, k.add(k.sub(position, begin), lanes)});
+      Value isThere = k.maskBelow(lanes, k.sub(op.getPositions(), position));
+      SmallVector<Value> at{k.add(localRow, row), column};
+      Value score = k.load(type, softmax.getScores(), at);
+      k.store(k.addf(score, k.select(isThere, part, nothing)),
+              softmax.getScores(), at);
     });
   });
 }

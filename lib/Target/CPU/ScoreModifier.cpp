@@ -67,18 +67,29 @@ Value ScoreModifier::emitBias(Value score, const Position &at) {
   AffineMap map = *op.getBiasMap();
   SmallVector<Value> indices;
   std::optional<unsigned> keyPosition;
+  Value isThere = at.inTile;
   for (auto [position, expr] : llvm::enumerate(map.getResults())) {
-    unsigned dim = cast<AffineDimExpr>(expr).getPosition();
-    if (dim == OnlineAttentionOp::kKey)
+    unsigned dim = OnlineAttentionOp::getDimOf(expr);
+    if (dim == OnlineAttentionOp::kKey || dim == OnlineAttentionOp::kRelative)
       keyPosition = position;
+    if (dim == OnlineAttentionOp::kRelative) {
+      // Positions are counted from the first key and the last query.
+      Value last = k.sub(op.getRows(), k.index(1));
+      Value first = k.add(k.sub(last, at.row), at.key);
+      Value extent = k.dim(op.getBias(), position);
+      isThere = arith::AndIOp::create(
+          k.b, k.loc, isThere, k.maskBelow(at.lanes(), k.sub(extent, first)));
+      indices.push_back(first);
+      continue;
+    }
     indices.push_back(dim == OnlineAttentionOp::kGroup   ? at.group
                       : dim == OnlineAttentionOp::kQuery ? at.row
                                                          : at.key);
   }
   Value bias;
   if (keyPosition)
-    bias = loadAlong(k, op.getBias(), indices, *keyPosition, at.inTile,
-                     at.lanes());
+    bias =
+        loadAlong(k, op.getBias(), indices, *keyPosition, isThere, at.lanes());
   else
     bias = k.load(op.getBias(), indices);
   Type from = getElementTypeOrSelf(bias.getType()),

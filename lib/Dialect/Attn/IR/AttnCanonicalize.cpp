@@ -45,11 +45,39 @@ template <typename OpTy> struct FoldTensorCasts : OpRewritePattern<OpTy> {
     return success();
   }
 };
+
+/// Parts of the keys without any key are left out; one part is no segment.
+struct DropEmptySegments : OpRewritePattern<AttentionOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(AttentionOp op,
+                                PatternRewriter &rewriter) const override {
+    if (op.getSegments().empty())
+      return rewriter.notifyMatchFailure(op, "one part only");
+    SmallVector<std::pair<Value, Value>> kept;
+    auto parts = op.getKeyParts();
+    for (auto [number, part] : llvm::enumerate(parts))
+      if (getConstantIntValue(
+              op.getPartExtent(rewriter, op.getLoc(), number)) != 0)
+        kept.push_back(part);
+    if (kept.size() == parts.size() || kept.empty())
+      return rewriter.notifyMatchFailure(op, "no part is empty");
+    rewriter.modifyOpInPlace(op, [&] {
+      op.getKeyMutable().assign(kept.front().first);
+      op.getValueMutable().assign(kept.front().second);
+      SmallVector<Value> segments;
+      for (auto [key, value] : ArrayRef(kept).drop_front())
+        segments.append({key, value});
+      op.getSegmentsMutable().assign(segments);
+    });
+    return success();
+  }
+};
 } // namespace
 
 void AttentionOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
                                               MLIRContext *context) {
-  patterns.add<FoldTensorCasts<AttentionOp>>(context);
+  patterns.add<FoldTensorCasts<AttentionOp>, DropEmptySegments>(context);
 }
 
 void OnlineAttentionOp::getCanonicalizationPatterns(RewritePatternSet &patterns,

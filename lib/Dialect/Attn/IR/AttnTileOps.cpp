@@ -112,8 +112,46 @@ AffineMap mapAt(ArrayAttr maps, unsigned index) {
 // online_attention
 //===----------------------------------------------------------------------===//
 
+unsigned OnlineAttentionOp::getDimOf(AffineExpr result) {
+  if (auto dim = dyn_cast<AffineDimExpr>(result))
+    return dim.getPosition();
+  return kRelative;
+}
+
+AffineMap OnlineAttentionOp::getBiasMap() {
+  return getBias() ? mapAt(getIndexingMaps(), 3) : AffineMap();
+}
+
+AffineMap OnlineAttentionOp::getKeyValidMap() {
+  return getKeyValid() ? mapAt(getIndexingMaps(), getBias() ? 4 : 3)
+                       : AffineMap();
+}
+
+AffineMap OnlineAttentionOp::getRelativeMap() {
+  return getRelative() ? mapAt(getIndexingMaps(), getIndexingMaps().size() - 1)
+                       : AffineMap();
+}
+
+/// Sees `j - i` of a map as one more dimension; a map of another form becomes
+/// null.
+static AffineMap replaceRelative(AffineMap map) {
+  using Online = OnlineAttentionOp;
+  MLIRContext *context = map.getContext();
+  if (map.getNumDims() != Online::kNumDims)
+    return map;
+  AffineExpr difference = getAffineDimExpr(Online::kKey, context) -
+                          getAffineDimExpr(Online::kQuery, context);
+  auto results = llvm::map_to_vector(map.getResults(), [&](AffineExpr expr) {
+    return expr == difference ? getAffineDimExpr(Online::kRelative, context)
+                              : expr;
+  });
+  return AffineMap::get(Online::kRelative + 1, map.getNumSymbols(), results,
+                        context);
+}
+
 LogicalResult OnlineAttentionOp::verify() {
-  unsigned numMaps = 3 + (getBias() ? 1 : 0) + (getKeyValid() ? 1 : 0);
+  unsigned numMaps = 3 + (getBias() ? 1 : 0) + (getKeyValid() ? 1 : 0) +
+                     (getRelative() ? 1 : 0);
   ArrayAttr maps = getIndexingMaps();
   if (maps.size() != numMaps)
     return emitOpError() << "expected " << numMaps
@@ -131,11 +169,32 @@ LogicalResult OnlineAttentionOp::verify() {
       failed(check("key", 1, getKey(), {kKey, kHeadSize}, {})) ||
       failed(check("value", 2, getValue(), {kKey, kValueSize}, {})))
     return failure();
-  if (getBias() &&
-      failed(check("bias", 3, getBias(), {}, {kGroup, kQuery, kKey})))
-    return failure();
+  // `j - i` is a dimension of its own for the maps that may have it.
+  auto checkRelative = [&](StringRef name, AffineMap map, Value operand,
+                           ArrayRef<unsigned> required,
+                           ArrayRef<unsigned> allowed) {
+    return verifyTileMap(getOperation(), name, replaceRelative(map), operand,
+                         kRelative + 1, required, allowed, "C2");
+  };
+  if (getBias()) {
+    bool isRelative = replaceRelative(getBiasMap()).isFunctionOfDim(kRelative);
+    SmallVector<unsigned> required, allowed{kGroup, kQuery, kKey};
+    if (isRelative)
+      required = {kRelative}, allowed = {kGroup};
+    if (failed(
+            checkRelative("bias", getBiasMap(), getBias(), required, allowed)))
+      return failure();
+  }
   if (getKeyValid() &&
-      failed(check("key_valid", numMaps - 1, getKeyValid(), {kKey}, {})))
+      failed(check("key_valid", getBias() ? 4 : 3, getKeyValid(), {kKey}, {})))
+    return failure();
+  if (!getRelative() != !getRelativeQuery() ||
+      (getRelative() && getRelativeQuery().getType() != getQuery().getType()))
+    return emitOpError()
+           << "expected a query of the type of query with relative (C2)";
+  if (getRelative() &&
+      failed(checkRelative("relative", getRelativeMap(), getRelative(),
+                           {kRelative, kHeadSize}, {})))
     return failure();
   if (failed(verifyState(getOperation(), getAcc(), getMax(), getSum(), "C3",
                          /*isStatic=*/true)))
@@ -174,6 +233,18 @@ LogicalResult OnlinePackedOp::verify() {
            << "expected static panels [P, D, NR] as key (C1), got " << key;
   if (value.getRank() < 2)
     return emitOpError() << "expected rows [K, E] as value (C1), got " << value;
+  if (!getRelative() != !getRelativeQuery() ||
+      !getRelative() != !getPositions())
+    return emitOpError() << "expected relative with a query (C1)";
+  if (getRelative()) {
+    auto relative = cast<ShapedType>(getRelative().getType());
+    if (isRows || relative.getRank() != key.getRank() ||
+        relative.getShape().drop_front() != key.getShape().drop_front() ||
+        getRelativeQuery().getType() != getQuery().getType())
+      return emitOpError()
+             << "expected panels like those of key as relative (C1), got "
+             << relative << " for " << key;
+  }
   return verifyResults(*this, "C2");
 }
 

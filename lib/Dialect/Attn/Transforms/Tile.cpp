@@ -12,6 +12,7 @@
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -84,6 +85,7 @@ void Tiler::chooseSizes() {
   heads = op.getExtent(b, loc, D::kHead);
   queries = op.getExtent(b, loc, D::kQuery);
   keys = op.getExtent(b, loc, D::kKey);
+  checkLengths();
   sharing = op.getGroupSize();
   bool isGrouped = op.getQueryMap().isFunctionOfDim(D::kHead) &&
                    op.getOutputMap().isFunctionOfDim(D::kHead);
@@ -123,11 +125,7 @@ Box Tiler::boxAt(OpFoldResult firstKey, OpFoldResult keyCount, bool isKeySide) {
   return box;
 }
 
-static unsigned dimOf(AffineExpr expr) {
-  if (auto binary = dyn_cast<AffineBinaryOpExpr>(expr))
-    expr = binary.getLHS();
-  return cast<AffineDimExpr>(expr).getPosition();
-}
+static unsigned dimOf(AffineExpr expr) { return AttentionOp::getDimOf(expr); }
 
 RankedTensorType Tiler::sliceShape(Value source, AffineMap map, const Box &box,
                                    SmallVectorImpl<OpFoldResult> &offsets,
@@ -158,10 +156,14 @@ Value Tiler::slice(Value source, AffineMap map, const Box &box) {
 AffineMap Tiler::tileMap(AffineMap map, const Box &box,
                          ArrayRef<unsigned> order) {
   SmallVector<AffineExpr> results;
+  auto placeOf = [&](unsigned dim) {
+    return b.getAffineDimExpr(llvm::find(order, dim) - order.begin());
+  };
   for (AffineExpr expr : map.getResults())
-    if (!box[dimOf(expr)].isDropped)
-      results.push_back(
-          b.getAffineDimExpr(llvm::find(order, dimOf(expr)) - order.begin()));
+    if (dimOf(expr) == D::kRelative)
+      results.push_back(placeOf(D::kKey) - placeOf(D::kQuery));
+    else if (!box[dimOf(expr)].isDropped)
+      results.push_back(placeOf(dimOf(expr)));
   return AffineMap::get(order.size(), 0, results, b.getContext());
 }
 
@@ -194,27 +196,36 @@ SmallVector<Value> Tiler::buildStep(Value firstKey, const KeyRange &range,
                                     ValueRange state) {
   OpFoldResult keyCount = clip(keyTile, firstKey, range.end);
   Box queryBox = boxAt(firstKey, keyCount, false),
-      keyBox = boxAt(firstKey, keyCount, true);
+      keyBox = boxAt(firstKey, keyCount, true), partBox = keyBox;
+  partBox[D::kKey].offset =
+      apply(b.getAffineSymbolExpr(0) - b.getAffineSymbolExpr(1),
+            {OpFoldResult(firstKey), partFirst});
   SmallVector<unsigned> order{D::kHead, D::kQuery, D::kKey, D::kHeadSize,
                               D::kValueSize};
   SmallVector<Attribute> maps;
-  auto take = [&](Value source, AffineMap map, const Box &box) -> Value {
+  auto take = [&](Value source, AffineMap map, Box box) -> Value {
     if (!source)
       return Value();
+    if (AttentionOp::isRelative(map))
+      box[D::kRelative] = relativeSpan(source, map, firstKey, keyCount);
     maps.push_back(AffineMapAttr::get(tileMap(map, box, order)));
     return slice(source, map, box);
   };
   Value query = take(op.getQuery(), op.getQueryMap(), queryBox);
-  Value key = take(op.getKey(), op.getKeyMap(), keyBox),
-        tileValue = take(op.getValue(), op.getValueMap(), keyBox);
+  Value key = take(partKey, op.getKeyMap(), partBox),
+        tileValue = take(partValue, op.getValueMap(), partBox);
   Value bias = take(op.getBias(), op.getBiasMap(), queryBox);
   Value valid = take(op.getKeyValid(), op.getKeyValidMap(), keyBox);
+  Value relative = take(op.getRelative(), op.getRelativeMap(), keyBox),
+        relativeQuery;
+  if (relative)
+    relativeQuery = slice(op.getRelativeQuery(), op.getQueryMap(), queryBox);
   auto online = OnlineAttentionOp::create(
       b, loc, TypeRange(state), query, key, tileValue, bias, valid, state[0],
       state[1], state[2], value(batch), value(head), value(firstQuery),
-      firstKey, value(queries), value(keys), b.getArrayAttr(maps),
-      b.getF64FloatAttr(op.getEffectiveScale()), op.getSoftcapAttr(),
-      dyn_cast_or_null<MaskAttrInterface>(range.mask));
+      firstKey, value(queries), value(keys), relative, relativeQuery,
+      b.getArrayAttr(maps), b.getF64FloatAttr(op.getEffectiveScale()),
+      op.getSoftcapAttr(), dyn_cast_or_null<MaskAttrInterface>(range.mask));
   IRMapping mapping;
   op.getScoreMod().cloneInto(&online.getScoreMod(), mapping);
   return SmallVector<Value>(online.getResults());
@@ -231,8 +242,8 @@ SmallVector<KeyRange> Tiler::buildKeyRanges() {
   return mask.buildKeyRanges(b, loc, scope, value(firstQuery), last);
 }
 
-SmallVector<Value> Tiler::buildKeyLoop(const KeyRange &range,
-                                       ValueRange state) {
+SmallVector<Value> Tiler::buildPartLoop(const KeyRange &range,
+                                        ValueRange state) {
   auto loop = scf::ForOp::create(b, loc, range.begin, range.end,
                                  value(attr(keyTile)), state);
   OpBuilder::InsertionGuard guard(b);

@@ -25,7 +25,8 @@ bool Tiler::hasFewQueries() {
   if (MaskAttrInterface mask = op.getMaskAttr();
       mask && (!mask.isContiguous() || mask.dependsOnHead()))
     return false;
-  return !ShapedType::isDynamic(extent) && extent > 0 &&
+  // Positions between few queries and all keys are a product of panels.
+  return !ShapedType::isDynamic(extent) && extent > 0 && !op.getRelative() &&
          extent * perGroup <= options.fewRows;
 }
 

@@ -26,7 +26,7 @@ struct Span {
   OpFoldResult offset, size;
   bool isDropped = false; ///< a unit dimension that the tile does not have
 };
-using Box = std::array<Span, AttentionOp::kNumDims>;
+using Box = std::array<Span, AttentionOp::kRelative + 1>;
 
 class Tiler {
 public:
@@ -60,6 +60,7 @@ private:
     return getValueOrCreateConstantIndexOp(b, loc, folded);
   }
 
+  void checkLengths();
   void chooseSizes();
   void chooseQueryTile();
   void placeHeads(Value batchId, Value headId);
@@ -72,8 +73,11 @@ private:
   RankedTensorType stateType(unsigned part);
   scf::ForallOp buildForall(ArrayRef<OpFoldResult> bounds, ValueRange outputs,
                             function_ref<void(scf::ForallOp)> body);
+  SmallVector<Value> buildPartLoop(const KeyRange &range, ValueRange state);
   SmallVector<Value> buildStep(Value firstKey, const KeyRange &range,
                                ValueRange state);
+  Span relativeSpan(Value source, AffineMap map, OpFoldResult firstKey,
+                    OpFoldResult keyCount);
   Value slice(Value source, AffineMap map, const Box &box);
   RankedTensorType sliceShape(Value source, AffineMap map, const Box &box,
                               SmallVectorImpl<OpFoldResult> &offsets,
@@ -94,6 +98,10 @@ private:
   OpFoldResult step, tiles; ///< queries of a tile and how many tiles
   OpFoldResult batch, head, keyHead, firstQuery,
       count; ///< of the tile being built
+  /// Of the part of the keys that is being walked: its operands and its first
+  /// position.
+  Value partKey, partValue;
+  OpFoldResult partFirst;
 };
 
 } // namespace mlir::attn

@@ -28,7 +28,17 @@ def Attn_AttentionOp : Attn_Op<"attention", [
     position, head size, value size. A map's results are distinct dimensions in any order, so `[B,N,H,D]` costs no
     transpose; a batch or head dimension that a map lacks is broadcast; and key heads are shared by `h floordiv g`
     (grouped-query attention, Ainslie et al. 2023). Maps come in the order query, key, value, bias, key_valid, output,
-    lse, for the operands that are there.
+    lse, relative, for the operands that are there.
+
+    `segments` continues the keys: pairs of key and value, read through the maps of key and value, whose positions follow
+    those of the pair before. Memories and caches need no concatenation then; masks, bias, key validity and score mod see
+    the positions of the whole.
+
+    A result `j - i` of a map is a relative position: the operand is read at `j - i + n - 1`, so that position 0 belongs
+    to the first key and the last query, n being the queries. It serves `bias`, and `relative(q', r)`, which adds
+    `q'_i . r_(j - i + n - 1)` to `query_i . key_j` (Dai et al. 2019, whose distance t is position m - 1 - t, m being the
+    keys): the operand holds O(n + m) elements, and no n x m tensor is made. Positions beyond its extent contribute
+    nothing; under a bottom-right causal mask m positions are all there are.
 
     `scale` defaults to D^-1/2. The score-mod region gets (score, b, h, i, j): an f32 (f64) and four indices, positions
     being those of the original sequence, and yields the new score; it must be pure. `lse`, if given, receives the
@@ -62,16 +72,25 @@ def Attn_AttentionOp : Attn_Op<"attention", [
     * C8: the score-mod region has one block with arguments (f32 or f64, index, index, index, index), contains only
       pure operations and yields one value of the score's type.
     * C9: softcap is positive and finite; scale is finite.
+    * C10: segments are pairs of key and value of the element type and rank of key and value; each pair has one extent of
+      j, and all other extents agree.
+    * C11: relative has j - i and d, and otherwise only h, shared as in key; its query has the type of query; there is no
+      softcap; a bias with j - i has neither i nor j.
+    * C12: an operand with j - i has an extent of at least m for it.
   }];
   let arguments = (ins AnyRankedTensor:$query, AnyRankedTensor:$key, AnyRankedTensor:$value,
                        Optional<AnyRankedTensor>:$bias, Optional<AnyRankedTensor>:$key_valid,
                        AnyRankedTensor:$output, Optional<AnyRankedTensor>:$lse,
+                       Optional<AnyRankedTensor>:$relative, Optional<AnyRankedTensor>:$relative_query,
+                       Variadic<AnyRankedTensor>:$segments,
                        AffineMapArrayAttr:$indexing_maps, OptionalAttr<Attn_AnyMask>:$mask,
                        OptionalAttr<F64Attr>:$scale, OptionalAttr<F64Attr>:$softcap);
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let regions = (region MaxSizedRegion<1>:$score_mod);
   let assemblyFormat = [{
     `ins` `(` $query `,` $key `,` $value `:` type($query) `,` type($key) `,` type($value) `)`
+    (`segments` `(` $segments^ `:` type($segments) `)`)?
+    (`relative` `(` $relative_query^ `,` $relative `:` type($relative_query) `,` type($relative) `)`)?
     (`bias` `(` $bias^ `:` type($bias) `)`)?
     (`key_valid` `(` $key_valid^ `:` type($key_valid) `)`)?
     `outs` `(` $output (`,` $lse^)? `:` type($output) (`,` type($lse)^)? `)`
@@ -85,16 +104,22 @@ def Attn_AttentionOp : Attn_Op<"attention", [
   }];
   let hasCanonicalizer = 1;
   let hasVerifier = 1;
+  let builders = [
+    OpBuilder<(ins "TypeRange":$results, "Value":$query, "Value":$key, "Value":$value, "Value":$bias,
+                   "Value":$key_valid, "Value":$output, "Value":$lse, "ArrayAttr":$indexing_maps,
+                   "MaskAttrInterface":$mask, "FloatAttr":$scale, "FloatAttr":$softcap), [{
+      build($_builder, $_state, results, query, key, value, bias, key_valid, output, lse, /*relative=*/Value(),
+            /*relative_query=*/Value(), /*segments=*/ValueRange(), indexing_maps, mask, scale, softcap);
+    }]>
+  ];
   let extraClassDeclaration = [{
-    /// Positions of the domain's dimensions in every indexing map.
-    enum Dim : unsigned { kBatch, kHead, kQuery, kKey, kHeadSize, kValueSize, kNumDims };
+    /// Positions of the domain's dimensions in every indexing map; kRelative stands for `j - i`.
+    enum Dim : unsigned { kBatch, kHead, kQuery, kKey, kHeadSize, kValueSize, kNumDims, kRelative = kNumDims };
 
     MutableOperandRange getDpsInitsMutable() {
       return MutableOperandRange(getOperation(), getOutputMutable().getOperandNumber(), getLse() ? 2 : 1);
     }
-    AffineMap getMapOf(OpOperand &operand) {
-      return cast<AffineMapAttr>(getIndexingMaps()[operand.getOperandNumber()]).getValue();
-    }
+    AffineMap getMapOf(OpOperand &operand);
     AffineMap getQueryMap() { return getMapOf(getQueryMutable()); }
     AffineMap getKeyMap() { return getMapOf(getKeyMutable()); }
     AffineMap getValueMap() { return getMapOf(getValueMutable()); }
@@ -103,6 +128,20 @@ def Attn_AttentionOp : Attn_Op<"attention", [
     AffineMap getBiasMap() { return getBias() ? getMapOf(*getBiasMutable().begin()) : AffineMap(); }
     AffineMap getKeyValidMap() { return getKeyValid() ? getMapOf(*getKeyValidMutable().begin()) : AffineMap(); }
     AffineMap getLseMap() { return getLse() ? getMapOf(*getLseMutable().begin()) : AffineMap(); }
+    AffineMap getRelativeMap() { return getRelative() ? getMapOf(*getRelativeMutable().begin()) : AffineMap(); }
+
+    /// Key and value, then the pairs of `segments`: the parts that keys come in.
+    SmallVector<std::pair<Value, Value>> getKeyParts();
+    /// The part that an operand is the key or value of, if it is one.
+    std::optional<unsigned> getKeyPartOf(OpOperand &operand);
+    /// Extent of j in one part.
+    OpFoldResult getPartExtent(OpBuilder &builder, Location loc, unsigned part);
+    /// The dimension that a map's result reads: kRelative for `j - i`, h for `h floordiv g`.
+    static unsigned getDimOf(AffineExpr result);
+    /// Whether a map has the result `j - i`.
+    static bool isRelative(AffineMap map) {
+      return llvm::any_of(map.getResults(), [](AffineExpr result) { return getDimOf(result) == kRelative; });
+    }
 
     /// How many query heads share a key head (g of `h floordiv g`), 1 without sharing.
     int64_t getGroupSize();

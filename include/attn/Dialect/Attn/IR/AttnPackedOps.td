@@ -18,7 +18,8 @@ def Attn_OnlinePackedOp : Attn_StateOp<"online_packed", [AttrSizedOperandSegment
     value as rows [K, E'] or in place. `rows` and `keys` are the rows and keys that are there. Operands of bf16 hold
     pairs, as attn.pack makes them: query [G, T, D] unscaled, key [P, D / 2, NR, 2], value [K / 2, E', 2]; then `scale`
     multiplies the scores. Few queries, whose keys would be used too rarely to be worth panels, read keys as rows.
-    Rows of the query beyond `rows` are zero; so are keys of the last panel beyond `keys`.
+    Rows of the query beyond `rows` are zero; so are keys of the last panel beyond `keys`. `relative(q', r)` are the query
+    and the rows of relative positions in the same layouts as query and key, the first `positions` of them given.
 
     ```mlir
     func.func @step(%q: memref<1x96x64xf32>, %k: memref<8x64x32xf32>, %v: memref<?x64xf32>, %acc: memref<1x96x64xf32>,
@@ -32,19 +33,22 @@ def Attn_OnlinePackedOp : Attn_StateOp<"online_packed", [AttrSizedOperandSegment
 
     Constraints:
     * C1: query is [G, T, D], key [P, D, NR], value [K, E'], acc [G, T, E'], max and sum [G, T]; all but K static. Or key
-      is rows [K, D] in any floating-point type, and `key_limit` says how many there can be.
+      is rows [K, D] in any floating-point type, and `key_limit` says how many there can be. Relative is panels of the
+      shape that key's have but for P, its query has the type of query, and key is panels then.
     * C2: result types equal the types of the state, on tensors; on memrefs there are no results.
   }];
   let arguments = (ins Attn_Shaped:$query, Attn_Shaped:$key, Attn_Shaped:$value, Optional<Attn_Shaped>:$bias,
                        Optional<Attn_Shaped>:$key_valid, Attn_Shaped:$acc, Attn_Shaped:$max, Attn_Shaped:$sum,
                        Index:$rows, Index:$keys, Index:$batch, Index:$head, Index:$first_query, Index:$first_key,
-                       Index:$num_queries, Index:$num_keys,
+                       Index:$num_queries, Index:$num_keys, Optional<Attn_Shaped>:$relative,
+                       Optional<Attn_Shaped>:$relative_query, Optional<Index>:$positions,
                        OptionalAttr<AffineMapAttr>:$bias_map, OptionalAttr<F64Attr>:$scale,
                        OptionalAttr<F64Attr>:$softcap,
                        OptionalAttr<Attn_AnyMask>:$mask, OptionalAttr<I64Attr>:$key_limit);
   let regions = (region MaxSizedRegion<1>:$score_mod);
   let assemblyFormat = [{
     `ins` `(` $query `,` $key `,` $value `:` type($query) `,` type($key) `,` type($value) `)`
+    (`relative` `(` $relative_query^ `,` $relative `of` $positions `:` type($relative_query) `,` type($relative) `)`)?
     (`bias` `(` $bias^ `:` type($bias) `,` $bias_map `)`)?
     (`key_valid` `(` $key_valid^ `:` type($key_valid) `)`)?
     `state` `(` $acc `,` $max `,` $sum `:` type($acc) `,` type($max) `,` type($sum) `)`

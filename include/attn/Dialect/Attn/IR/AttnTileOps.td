@@ -43,6 +43,10 @@ def Attn_OnlineAttentionOp : Attn_StateOp<"online_attention", [AttrSizedOperandS
     query row, key row, head size, value size. The state is allocated for a whole tile: acc is [G, T, E'], max and sum
     are [G, T], with T at least the query rows and E' at least the value size; what lies beyond is unspecified.
 
+    A result `j - i` of a map is a relative position, as in `attn.attention`: the operand is read at
+    `j - i + rows - 1`, i and j being those of the tile and rows the query rows that are there. `relative(q', r)` adds
+    `q'_i . r_(j - i + rows - 1)` to `query_i . key_j`; positions beyond r's rows add nothing.
+
     `at (b, h, i, j) of (n, m)` places the tile: batch, first head of the group, positions of the first query row and
     key row, and the whole lengths, which masks and the score-mod region refer to.
 
@@ -63,21 +67,23 @@ def Attn_OnlineAttentionOp : Attn_StateOp<"online_attention", [AttrSizedOperandS
     ```
 
     Constraints:
-    * C1: one map per operand of query, key, value, bias, key_valid that is there, over five dimensions, results distinct.
-    * C2: query is over (g, i, d), key over (j, d), value over (j, e), bias over any of (g, i, j), key_valid over (j);
-      g may be missing where G is 1.
+    * C1: one map per operand of query, key, value, bias, key_valid, relative that is there, over five dimensions, results
+      distinct.
+    * C2: query is over (g, i, d), key over (j, d), value over (j, e), bias over any of (g, i, j) or of (g, j - i), key_valid
+      over (j), relative over (j - i, d); g may be missing where G is 1. The query of relative has the type of query.
     * C3: acc is [G, T, E'] and max, sum [G, T], all static, with the accumulator's element type; G is the static extent of g.
     * C4: result types equal the types of the state, on tensors; on memrefs there are no results.
   }];
   let arguments = (ins Attn_Shaped:$query, Attn_Shaped:$key, Attn_Shaped:$value, Optional<Attn_Shaped>:$bias,
                        Optional<Attn_Shaped>:$key_valid, Attn_Shaped:$acc, Attn_Shaped:$max, Attn_Shaped:$sum,
                        Index:$batch, Index:$head, Index:$first_query, Index:$first_key, Index:$num_queries,
-                       Index:$num_keys,
+                       Index:$num_keys, Optional<Attn_Shaped>:$relative, Optional<Attn_Shaped>:$relative_query,
                        AffineMapArrayAttr:$indexing_maps, F64Attr:$scale, OptionalAttr<F64Attr>:$softcap,
                        OptionalAttr<Attn_AnyMask>:$mask);
   let regions = (region MaxSizedRegion<1>:$score_mod);
   let assemblyFormat = [{
     `ins` `(` $query `,` $key `,` $value `:` type($query) `,` type($key) `,` type($value) `)`
+    (`relative` `(` $relative_query^ `,` $relative `:` type($relative_query) `,` type($relative) `)`)?
     (`bias` `(` $bias^ `:` type($bias) `)`)?
     (`key_valid` `(` $key_valid^ `:` type($key_valid) `)`)?
     `state` `(` $acc `,` $max `,` $sum `:` type($acc) `,` type($max) `,` type($sum) `)`
@@ -88,8 +94,14 @@ def Attn_OnlineAttentionOp : Attn_StateOp<"online_attention", [AttrSizedOperandS
   let hasCanonicalizer = 1;
   let hasVerifier = 1;
   let extraClassDeclaration = stateDeclaration # [{
-    /// Positions of the domain's dimensions in every indexing map.
-    enum Dim : unsigned { kGroup, kQuery, kKey, kHeadSize, kValueSize, kNumDims };
+    /// Positions of the domain's dimensions in every indexing map; kRelative stands for `j - i`.
+    enum Dim : unsigned { kGroup, kQuery, kKey, kHeadSize, kValueSize, kNumDims, kRelative = kNumDims };
+    /// The dimension that a map's result reads.
+    static unsigned getDimOf(AffineExpr result);
+    /// The map of an optional operand, or a null map.
+    AffineMap getBiasMap();
+    AffineMap getKeyValidMap();
+    AffineMap getRelativeMap();
   }];
 }
 

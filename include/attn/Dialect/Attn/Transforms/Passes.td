@@ -107,7 +107,8 @@ def AttnTilePass : Pass<"attn-tile", "func::FuncOp"> {
     no query of the tile may see are never visited. Query heads that share a key head are one group of the same tile.
     The tile sizes are all that a target contributes. With a bounded window, a key tile covers all that a query tile
     sees, if it fits `window-keys`: then the softmax is done in one step. Where the queries of a group are at most
-    `few-rows`, tasks are ranges of `key-split` keys, whose states `attn.merge` puts together.
+    `few-rows`, tasks are ranges of `key-split` keys, whose states `attn.merge` puts together. Keys that come in segments
+    are walked one segment after the other, with the state carried on.
 
     Before:
     ```mlir
@@ -149,8 +150,8 @@ def AttnTilePass : Pass<"attn-tile", "func::FuncOp"> {
     Statistic<"numTiled", "num-tiled", "attention operations that became loops">,
     Statistic<"numOverKeys", "num-over-keys", "of these, split over keys because their queries are few">
   ];
-  let dependentDialects = ["affine::AffineDialect", "arith::ArithDialect", "linalg::LinalgDialect", "scf::SCFDialect",
-                           "tensor::TensorDialect"];
+  let dependentDialects = ["affine::AffineDialect", "arith::ArithDialect", "::mlir::cf::ControlFlowDialect",
+                           "linalg::LinalgDialect", "scf::SCFDialect", "tensor::TensorDialect"];
 }
 
 #endif // ATTN_TRANSFORMS_PASSES

@@ -1,0 +1,88 @@
+//===- TileParts.cpp - parts of the keys, and relative positions ----------===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Keys that come in several tensors are walked one after the other, the state
+// of the softmax carried on; their positions are those of the whole. Operands
+// by relative position are cut to what a tile meets.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Tiler.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
+#include "mlir/IR/Matchers.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+
+/// Lengths that only the running program knows must fit those of the keys.
+void Tiler::checkLengths() {
+  auto check = [&](Value source, AffineMap map, D dim,
+                   arith::CmpIPredicate predicate, StringRef message) {
+    for (unsigned position = 0; source && position < map.getNumResults();
+         ++position) {
+      if (AttentionOp::getDimOf(map.getResult(position)) != dim)
+        continue;
+      Value extent = value(tensor::getMixedSize(b, loc, source, position));
+      Value holds =
+          b.createOrFold<arith::CmpIOp>(loc, predicate, extent, value(keys));
+      if (!matchPattern(holds, m_One()))
+        cf::AssertOp::create(b, loc, holds, message);
+    }
+  };
+  StringRef isLess = "expected a relative position for each key";
+  auto uge = arith::CmpIPredicate::uge, eq = arith::CmpIPredicate::eq;
+  check(op.getRelative(), op.getRelativeMap(), D::kRelative, uge, isLess);
+  check(op.getBias(), op.getBiasMap(), D::kRelative, uge, isLess);
+  if (op.getSegments().empty())
+    return;
+  StringRef isOther = "expected as many keys in bias and key_valid as in the "
+                      "segments together";
+  check(op.getBias(), op.getBiasMap(), D::kKey, eq, isOther);
+  check(op.getKeyValid(), op.getKeyValidMap(), D::kKey, eq, isOther);
+}
+
+/// The relative positions of a tile, of which an operand may lack the last:
+/// from that of the last query and the first key to that of the first query
+/// and the last key.
+Span Tiler::relativeSpan(Value source, AffineMap map, OpFoldResult firstKey,
+                         OpFoldResult keyCount) {
+  AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1),
+             s2 = b.getAffineSymbolExpr(2), s3 = b.getAffineSymbolExpr(3);
+  unsigned position = 0;
+  while (AttentionOp::getDimOf(map.getResult(position)) != D::kRelative)
+    ++position;
+  OpFoldResult extent = tensor::getMixedSize(b, loc, source, position);
+  auto first = AffineMap::get(
+      0, 4 + 1, {s0 - s1 - s2 + s3, b.getAffineSymbolExpr(4)}, b.getContext());
+  OpFoldResult offset = affine::makeComposedFoldedAffineMin(
+      b, loc, first, {queries, firstQuery, count, firstKey, extent});
+  auto size = AffineMap::get(0, 4, {s0 + s1 - 1, s2 - s3}, b.getContext());
+  return {offset, affine::makeComposedFoldedAffineMin(
+                      b, loc, size, {count, keyCount, extent, offset})};
+}
+
+/// A loop over the keys of a range for each part that they come in, the state
+/// carried from one to the next.
+SmallVector<Value> Tiler::buildKeyLoop(const KeyRange &range,
+                                       ValueRange initial) {
+  SmallVector<Value> state(initial);
+  auto parts = op.getKeyParts();
+  partFirst = attr(0);
+  for (unsigned number = 0; number < parts.size(); ++number) {
+    std::tie(partKey, partValue) = parts[number];
+    if (parts.size() == 1)
+      return buildPartLoop(range, state);
+    OpFoldResult partEnd =
+        apply(b.getAffineSymbolExpr(0) + b.getAffineSymbolExpr(1),
+              {partFirst, op.getPartExtent(b, loc, number)});
+    KeyRange own = range;
+    own.begin =
+        b.createOrFold<arith::MaxSIOp>(loc, range.begin, value(partFirst));
+    own.end = b.createOrFold<arith::MinSIOp>(loc, range.end, value(partEnd));
+    state = buildPartLoop(own, state);
+    partFirst = partEnd;
+  }
+  return state;
+}
