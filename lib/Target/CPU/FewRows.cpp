@@ -149,7 +149,7 @@ void FewRowsEmitter::emitValues(KeySpan tile, Value column0) {
       emitMicroKernel(k, {rows, vectors, lanes},
                       {softmax.getProbabilities(), {zero, k.sub(key, column0)}},
                       {op.getValue(), {key, k.index(column)}},
-                      {acc, {zero, k.index(column)}}, depth,
+                      {acc, {zero, k.index(column)}}, {zero, depth},
                       /*accumulate=*/true);
     }
   });

@@ -78,8 +78,8 @@ SmallVector<Value> emitStep(KernelBuilder &k, MicroKernelShape shape,
 } // namespace
 
 void attn::cpu::emitMicroKernel(KernelBuilder &k, MicroKernelShape shape,
-                                TileRef a, TileRef b, TileRef c, Value depth,
-                                bool accumulate) {
+                                TileRef a, TileRef b, TileRef c,
+                                DepthRange depth, bool accumulate) {
   auto type = k.vectorOf(shape.lanes,
                          cast<MemRefType>(c.memref.getType()).getElementType());
   SmallVector<Value> initial;
@@ -90,10 +90,11 @@ void attn::cpu::emitMicroKernel(KernelBuilder &k, MicroKernelShape shape,
                                      offsetIndices(k, c, Value(), r, Value(),
                                                    v * shape.lanes))
                             : k.constant(type, 0));
-  SmallVector<Value> result = k.forLoop(
-      k.index(0), depth, 1, initial, [&](Value step, ValueRange accumulators) {
-        return emitStep(k, shape, a, b, step, accumulators);
-      });
+  SmallVector<Value> result =
+      k.forLoop(depth.from, depth.to, 1, initial,
+                [&](Value step, ValueRange accumulators) {
+                  return emitStep(k, shape, a, b, step, accumulators);
+                });
   for (int64_t r = 0; r < shape.rows; ++r)
     for (int64_t v = 0; v < shape.vectors; ++v)
       k.store(result[r * shape.vectors + v], c.memref,

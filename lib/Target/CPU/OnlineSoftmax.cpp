@@ -165,7 +165,7 @@ void OnlinePackedEmitter::emitScores(Value group, Value firstRow, Value rows,
         emitMicroKernel(
             k, shape, {op.getQuery(), {group, k.add(firstRow, row), zero}},
             {key, {panel, zero, zero}},
-            {softmax.getScores(), {row, k.sub(column, column0)}}, depth,
+            {softmax.getScores(), {row, k.sub(column, column0)}}, {zero, depth},
             /*accumulate=*/false);
       };
       Value meets = arith::AndIOp::create(
@@ -246,7 +246,7 @@ void OnlinePackedEmitter::emitValues(Value group, Value firstRow, Value rows,
           k, {stripRows, vectors, lanes},
           {softmax.getProbabilities(), {row, k.sub(begin, column0)}},
           {value, {valueRow, valueColumn}},
-          {op.getAcc(), {group, k.add(firstRow, row), column}}, depth,
+          {op.getAcc(), {group, k.add(firstRow, row), column}}, {zero, depth},
           /*accumulate=*/true);
     });
   };

@@ -28,13 +28,20 @@ struct MicroKernelShape {
   int64_t lanes;   ///< elements of a vector
 };
 
-/// Emits the product at the insertion point of `k`. `depth` is an index value;
-/// with `accumulate` C is read first. A has the element type of C, and B that
+/// Steps of the depth, counted from where the tiles of A and B begin. A block
+/// that begins later does so here and not in its tiles: LLVM would keep the sum
+/// of both, and spill accumulators for it.
+struct DepthRange {
+  Value from, to;
+};
+
+/// Emits the product at the insertion point of `k`; with `accumulate` C is read
+/// first. A has the element type of C, and B that
 /// or a narrower one, which is widened as it is read. Or A and B hold bf16
 /// pairs (rows of A 2 depth long, rows of B 2 columns long) for an f32 C; then
 /// a step of the depth is one vdpbf16ps.
 void emitMicroKernel(KernelBuilder &k, MicroKernelShape shape, TileRef a,
-                     TileRef b, TileRef c, Value depth, bool accumulate);
+                     TileRef b, TileRef c, DepthRange depth, bool accumulate);
 
 } // namespace mlir::attn::cpu
 

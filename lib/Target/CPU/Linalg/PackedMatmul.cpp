@@ -95,11 +95,11 @@ void MatmulEmitter::emitRows(llvm::function_ref<void(Value, int64_t)> strip) {
 
 void MatmulEmitter::emitStrip(Value panel, Value row, int64_t rows,
                               int64_t columns, int64_t from, int64_t depth) {
-  Value column = k.mul(panel, panels.getDimSize(2));
-  emitMicroKernel(k, {rows, columns / lanes, lanes},
-                  {op.getLhs(), {row, k.index(from)}},
-                  {op.getPanels(), {panel, k.index(from), k.index(0)}},
-                  {op.getOutput(), {row, column}}, k.index(depth), from > 0);
+  Value zero = k.index(0), column = k.mul(panel, panels.getDimSize(2));
+  emitMicroKernel(k, {rows, columns / lanes, lanes}, {op.getLhs(), {row, zero}},
+                  {op.getPanels(), {panel, zero, zero}},
+                  {op.getOutput(), {row, column}},
+                  {k.index(from), k.index(from + depth)}, from > 0);
 }
 
 /// A strip whose columns do not fill vectors: computed beside the output, then
@@ -111,7 +111,8 @@ void MatmulEmitter::emitPartialStrip(Value panel, Value row, int64_t rows,
   Value scratch = k.scratch({rows, width}, output.getElementType());
   emitMicroKernel(k, {rows, width / lanes, lanes}, {op.getLhs(), {row, zero}},
                   {op.getPanels(), {panel, zero, zero}},
-                  {scratch, {zero, zero}}, k.index(panels.getDimSize(1)),
+                  {scratch, {zero, zero}},
+                  {zero, k.index(panels.getDimSize(1))},
                   /*accumulate=*/false);
   VectorType type = k.vectorOf(lanes, output.getElementType());
   k.forLoop(zero, k.index(rows), 1, [&](Value r) {
