@@ -85,8 +85,8 @@ private:
 class Evaluator {
 public:
   Evaluator(AttentionOp op, ArrayRef<Array> operands,
-            const llvm::DenseMap<Value, Array> &captures)
-      : op(op), operands(operands), interpreter(captures) {}
+            const llvm::DenseMap<Value, Array> &captures, RowFilter wanted)
+      : op(op), operands(operands), interpreter(captures), wanted(wanted) {}
   FailureOr<std::vector<Array>> run();
 
 private:
@@ -123,6 +123,7 @@ private:
   AttentionOp op;
   ArrayRef<Array> operands;
   ScalarInterpreter interpreter;
+  RowFilter wanted;
   SmallVector<View> views;
   Position extents;
   std::optional<unsigned> bias, keyValid, relative;
@@ -190,6 +191,9 @@ LogicalResult Evaluator::setUp() {
   firstSegment = next;
   for (unsigned i = 0; i < op->getNumResults(); ++i)
     results.emplace_back(operands[output + i].shape);
+  if (wanted)
+    for (Array &result : results)
+      llvm::fill(result.values, std::numeric_limits<double>::quiet_NaN());
   return success();
 }
 
@@ -269,7 +273,7 @@ FailureOr<std::vector<Array>> Evaluator::run() {
   for (int64_t &b = at[Dim::kBatch] = 0; b < extents[Dim::kBatch]; ++b)
     for (int64_t &h = at[Dim::kHead] = 0; h < extents[Dim::kHead]; ++h)
       for (int64_t &i = at[Dim::kQuery] = 0; i < extents[Dim::kQuery]; ++i)
-        if (failed(evaluateRow(at)))
+        if ((!wanted || wanted(b, h, i)) && failed(evaluateRow(at)))
           return failure();
   return std::move(results);
 }
@@ -282,6 +286,6 @@ Array::Array(ArrayRef<int64_t> shape)
 
 FailureOr<std::vector<Array>> mlir::attn::reference::evaluateAttention(
     AttentionOp op, ArrayRef<Array> operands,
-    const llvm::DenseMap<Value, Array> &captures) {
-  return Evaluator(op, operands, captures).run();
+    const llvm::DenseMap<Value, Array> &captures, RowFilter wanted) {
+  return Evaluator(op, operands, captures, wanted).run();
 }

@@ -35,6 +35,10 @@ compileIR(const Options &options, std::unique_ptr<llvm::FileRemover> &remover) {
                                           library, "--emit=so"};
   command.insert(command.end(), options.compilerArgs.begin(),
                  options.compilerArgs.end());
+  std::vector<std::string> forms;
+  for (const std::string &form : options.forms)
+    forms.push_back("--form=" + form);
+  command.insert(command.end(), forms.begin(), forms.end());
   std::string reason;
   int status = llvm::sys::ExecuteAndWait(options.compiler, command,
                                          std::nullopt, {}, 0, 0, &reason);

@@ -9,20 +9,18 @@
 
 namespace attn::run {
 
-/// Evaluates `entry` of the IR file on `inputs` in f64: all elements of each
-/// result, in row-major order.
-llvm::Expected<std::vector<std::vector<double>>>
-evaluateExactly(llvm::StringRef path, llvm::StringRef entry,
-                llvm::ArrayRef<Array> inputs);
-
 struct Difference {
   double maxAbsolute = 0; // largest |got - expected|
   double relative = 0;    // that over the largest |expected|
+  double norm = 0;        // |got - expected| over |expected|, both Euclidean
   /// Elements where just one of the two is a number, or infinite.
   int64_t mismatches = 0;
 };
 
-Difference compare(const DLTensor &got, llvm::ArrayRef<double> expected);
+/// Compares elements in order; with `isSampled` those that are expected to be
+/// NaN do not count.
+Difference compare(const DLTensor &got, llvm::ArrayRef<double> expected,
+                   bool isSampled = false);
 
 } // namespace attn::run
 

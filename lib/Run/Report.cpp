@@ -30,6 +30,26 @@ ResultReport summarize(const AttnTensorInfo &info, const DLTensor &tensor) {
   return result;
 }
 
+static void printError(llvm::raw_ostream &os, llvm::StringRef name,
+                       const Difference &difference) {
+  os << name
+     << llvm::format(" %.3e absolute, %.3e relative, %.3e in norm, %lld "
+                     "elements not finite in one of the two\n",
+                     difference.maxAbsolute, difference.relative,
+                     difference.norm, (long long)difference.mismatches);
+}
+
+static void printForm(llvm::raw_ostream &os, const FormReport &form) {
+  os << "form    " << form.label << " ";
+  if (form.granted)
+    os << form.parameters;
+  else
+    os << "exact, since " << form.form << " was refused";
+  os << llvm::format(": error %.3e in norm, rounding %.3e, %lld of %lld rows\n",
+                     form.error.norm, form.rounding.norm,
+                     (long long)form.evaluated, (long long)form.total);
+}
+
 void printText(llvm::raw_ostream &os, const Report &report) {
   const Measurement &m = report.measurement;
   os << "entry   " << report.entry << "\n";
@@ -44,17 +64,32 @@ void printText(llvm::raw_ostream &os, const Report &report) {
        << llvm::format(" sum %.9g hash %016llx\n", result.sum,
                        (unsigned long long)result.hash);
     if (result.difference)
-      os << llvm::format("error   %.3e absolute, %.3e relative, %lld "
-                         "elements not finite in one of the two\n",
-                         result.difference->maxAbsolute,
-                         result.difference->relative,
-                         (long long)result.difference->mismatches);
+      printError(os, "error  ", *result.difference);
+    if (result.rounding)
+      printError(os, "exact  ", *result.rounding);
   }
+  for (const FormReport &form : report.forms)
+    printForm(os, form);
 }
 
 /// JSON knows no NaN and no infinity.
 static llvm::json::Value number(double value) {
   return std::isfinite(value) ? llvm::json::Value(value) : nullptr;
+}
+
+static llvm::json::Object toJson(const Difference &difference) {
+  return llvm::json::Object{{"absolute", number(difference.maxAbsolute)},
+                            {"relative", number(difference.relative)},
+                            {"norm", number(difference.norm)},
+                            {"mismatches", difference.mismatches}};
+}
+
+static llvm::json::Object toJson(const FormReport &form) {
+  return llvm::json::Object{
+      {"label", form.label},           {"form", form.form},
+      {"parameters", form.parameters}, {"granted", form.granted},
+      {"error", toJson(form.error)},   {"rounding", toJson(form.rounding)},
+      {"rows", form.evaluated},        {"rows_total", form.total}};
 }
 
 void printJson(llvm::raw_ostream &os, const Report &report) {
@@ -65,10 +100,9 @@ void printJson(llvm::raw_ostream &os, const Report &report) {
                               {"sum", number(result.sum)},
                               {"hash", llvm::utohexstr(result.hash, true, 16)}};
     if (result.difference)
-      object["error"] = llvm::json::Object{
-          {"absolute", number(result.difference->maxAbsolute)},
-          {"relative", number(result.difference->relative)},
-          {"mismatches", result.difference->mismatches}};
+      object["error"] = toJson(*result.difference);
+    if (result.rounding)
+      object["rounding"] = toJson(*result.rounding);
     results.push_back(std::move(object));
   }
   const Measurement &m = report.measurement;
@@ -81,6 +115,12 @@ void printJson(llvm::raw_ostream &os, const Report &report) {
                                           ? llvm::json::Value(*m.peakMegabytes)
                                           : llvm::json::Value(nullptr)},
                           {"results", std::move(results)}};
+  if (!report.forms.empty()) {
+    llvm::json::Array forms;
+    for (const FormReport &form : report.forms)
+      forms.push_back(toJson(form));
+    root["forms"] = std::move(forms);
+  }
   os << llvm::formatv("{0:2}", llvm::json::Value(std::move(root))) << "\n";
 }
 

@@ -15,6 +15,17 @@ struct ResultReport {
   double sum = 0;
   uint64_t hash = 0; // of the bytes
   std::optional<Difference> difference;
+  /// The same for an exact library, where a form was asked for.
+  std::optional<Difference> rounding;
+};
+
+/// An attention that a form was asked for, against exact attention on the same
+/// inputs.
+struct FormReport {
+  std::string label, form, parameters;
+  bool granted = false;
+  Difference error, rounding;       // of the form, and of our exact attention
+  int64_t evaluated = 0, total = 0; // rows that were compared
 };
 
 struct Report {
@@ -23,6 +34,7 @@ struct Report {
   unsigned repeat = 0;
   Measurement measurement;
   std::vector<ResultReport> results;
+  std::vector<FormReport> forms;
 };
 
 ResultReport summarize(const AttnTensorInfo &info, const DLTensor &tensor);

@@ -5,26 +5,16 @@
 
 #include "attn/Run/Run.h"
 
+#include "Compare.h"
 #include "Compile.h"
 #include "Inputs.h"
 #include "Npy.h"
-#include "Report.h"
 
 #include "llvm/Support/raw_ostream.h"
 
 #include <cstring>
 
 namespace attn::run {
-
-/// Everything that lives as long as the run.
-struct Session {
-  std::unique_ptr<llvm::FileRemover> remover;
-  Library library;
-  std::vector<Array> inputs;
-  std::vector<DLTensor> inputTensors;
-  std::vector<ManagedTensor> outputs;
-  std::vector<const DLTensor *> inputPointers, outputPointers;
-};
 
 static int64_t byteCount(const DLTensor &tensor) {
   int64_t bytes = tensor.dtype.bits / 8;
@@ -45,6 +35,11 @@ static llvm::Error prepare(const Options &options, Session &session) {
                      "say what it computes, got '" +
                      options.path + "'");
   }
+  if (!isIR(options.path) && !options.forms.empty())
+    return makeError(
+        "--form: expected IR, since a library is compiled already, "
+        "got '" +
+        options.path + "'");
   llvm::Expected<Library> library = Library::open(path, options.entry);
   if (!library)
     return library.takeError();
@@ -59,46 +54,24 @@ static llvm::Error prepare(const Options &options, Session &session) {
   if (!inputs)
     return inputs.takeError();
   session.inputs = std::move(*inputs);
-  return llvm::Error::success();
-}
-
-static llvm::Error allocateOutputs(Session &session) {
   for (Array &array : session.inputs)
     session.inputTensors.push_back(array.tensor());
   for (const DLTensor &tensor : session.inputTensors)
     session.inputPointers.push_back(&tensor);
-  auto outputs = session.library.allocate(session.inputPointers);
-  if (!outputs)
-    return outputs.takeError();
-  session.outputs = std::move(*outputs);
-  for (const ManagedTensor &output : session.outputs) {
+  return llvm::Error::success();
+}
+
+llvm::Error Session::allocateOutputs() {
+  auto allocated = library.allocate(inputPointers);
+  if (!allocated)
+    return allocated.takeError();
+  outputs = std::move(*allocated);
+  for (const ManagedTensor &output : outputs) {
     // NaN in every float type: what the code forgets to write is seen. It also
     // makes the memory resident, so that it does not count as the run's.
     std::memset(output->dl_tensor.data, 0xff,
                 size_t(byteCount(output->dl_tensor)));
-    session.outputPointers.push_back(&output->dl_tensor);
-  }
-  return llvm::Error::success();
-}
-
-static llvm::Error compareResults(const Options &options, Session &session,
-                                  Report &report) {
-  auto expected = evaluateExactly(options.path, session.library.entryName(),
-                                  session.inputs);
-  if (!expected)
-    return expected.takeError();
-  if (expected->size() != session.outputs.size())
-    return makeError(
-        "--compare=exact: expected " + llvm::Twine(session.outputs.size()) +
-        " results of the reference, got " + llvm::Twine(expected->size()));
-  for (size_t i = 0; i < session.outputs.size(); ++i) {
-    const DLTensor &got = session.outputs[i]->dl_tensor;
-    int64_t count = byteCount(got) / (got.dtype.bits / 8);
-    if (int64_t((*expected)[i].size()) != count)
-      return makeError("--compare=exact: expected " + llvm::Twine(count) +
-                       " elements in result " + llvm::Twine(i) + ", got " +
-                       llvm::Twine((*expected)[i].size()));
-    report.results[i].difference = compare(got, (*expected)[i]);
+    outputPointers.push_back(&output->dl_tensor);
   }
   return llvm::Error::success();
 }
@@ -142,7 +115,7 @@ llvm::Error run(const Options &options) {
     return error;
   if (llvm::Error error = prepare(options, session))
     return error;
-  if (llvm::Error error = allocateOutputs(session))
+  if (llvm::Error error = session.allocateOutputs())
     return error;
   Report report;
   report.entry = session.library.entryName();
@@ -158,7 +131,7 @@ llvm::Error run(const Options &options) {
     report.results.push_back(
         summarize(session.library.results()[i], session.outputs[i]->dl_tensor));
   if (options.comparison == Comparison::Exact)
-    if (llvm::Error error = compareResults(options, session, report))
+    if (llvm::Error error = compareExactly(options, session, report))
       return error;
   (options.json ? printJson : printText)(llvm::outs(), report);
   if (llvm::Error error = checkTolerance(options, report))

@@ -8,7 +8,7 @@
 // CHECK: flags: --cpu=native
 // CHECK: entry   add
 // CHECK: result  result0 float32[4, 6]
-// CHECK-NEXT: error   {{[0-9.]+}}e-0{{[78]}} absolute, {{[0-9.]+}}e-08 relative, 0 elements not finite in one of the two
+// CHECK-NEXT: error   {{[0-9.]+}}e-0{{[78]}} absolute, {{[0-9.]+}}e-08 relative, {{[0-9.]+}}e-0{{[78]}} in norm, 0 elements not finite in one of the two
 func.func @add(%a: tensor<?x?xf32>, %b: tensor<?x?xf32>) -> tensor<?x?xf32> {
   %sum = linalg.add ins(%a, %b : tensor<?x?xf32>, tensor<?x?xf32>)
                     outs(%a : tensor<?x?xf32>) -> tensor<?x?xf32>
@@ -20,6 +20,7 @@ func.func @add(%a: tensor<?x?xf32>, %b: tensor<?x?xf32>) -> tensor<?x?xf32> {
 // RUN: %{run} %s --entry=sum --random-inputs=3 --dim=N=5 --compare=exact --json | FileCheck %s --check-prefix=JSON
 // JSON: "absolute": {{[0-9.]+}}
 // JSON-NEXT: "mismatches": 0
+// JSON-NEXT: "norm": 0.5
 // JSON-NEXT: "relative": 0.5
 // RUN: not %{run} %s --entry=sum --random-inputs=3 --dim=N=5 --compare=exact --tolerance=0.25 --output=%t.npy 2>&1 \
 // RUN:   | FileCheck %s --check-prefix=TOLERANCE

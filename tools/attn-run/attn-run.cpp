@@ -31,9 +31,8 @@ struct CommandLine {
   Texts inputs{"input", cl::desc("A file of the next argument"),
                cl::value_desc("FILE.npy|FILE.safetensors:NAME"),
                cl::location(options.inputs), cl::cat(category)};
-  Texts outputs{"output", cl::desc("Where the next result goes"),
-                cl::value_desc("FILE.npy"), cl::location(options.outputs),
-                cl::cat(category)};
+  Texts outputs{"output", cl::desc("File of the next result"),
+                cl::location(options.outputs), cl::cat(category)};
   cl::opt<uint64_t> seed{"random-inputs", cl::value_desc("seed"),
                          cl::desc("Make up the arguments without a file"),
                          cl::cat(category)};
@@ -61,6 +60,9 @@ struct CommandLine {
                             cl::desc("Fail above this relative error")};
   cl::opt<bool, true> json{"json", cl::desc("Report as JSON"),
                            cl::location(options.json), cl::cat(category)};
+  Texts forms{"form", cl::value_desc("[LABEL:]FORM[,KEY=VALUE]...|@FILE"),
+              cl::desc("Form of attention, for IR; may be repeated"),
+              cl::location(options.forms), cl::cat(category)};
   Text compiler{"compiler", cl::location(options.compiler),
                 cl::desc("Default: the attn-compile beside this program"),
                 cl::value_desc("file"), cl::cat(category)};

@@ -31,14 +31,19 @@ struct Array {
       : shape(shape.begin(), shape.end()), values(std::move(values)) {}
 };
 
+/// Whether the row of batch b, query head h and query i is to be evaluated.
+using RowFilter = llvm::function_ref<bool(int64_t b, int64_t h, int64_t i)>;
+
 /// Evaluates one operation by loops over its domain. `operands` has an array
 /// per operand, in their order; of the destinations only the shapes count.
-/// `captures` are the tensors that a score-mod region extracts from.
+/// `captures` are the tensors that a score-mod region extracts from. Rows that
+/// are not `wanted` are NaN.
 /// Returns an array per result. Errors are reported at the operation.
 FailureOr<std::vector<Array>>
 evaluateAttention(AttentionOp op, ArrayRef<Array> operands,
                   const llvm::DenseMap<Value, Array> &captures =
-                      llvm::DenseMap<Value, Array>());
+                      llvm::DenseMap<Value, Array>(),
+                  RowFilter wanted = nullptr);
 
 /// Evaluates a whole function: the module's copy gets f64 for every float type,
 /// attention is decomposed, and what remains is compiled and run by upstream's

@@ -35,6 +35,7 @@ struct Options {
   bool json = false;
   std::string compiler; // the attn-compile to use for IR
   std::vector<std::string> compilerArgs;
+  std::vector<std::string> forms; // for IR, as attn-compile takes them
 };
 
 /// Runs and prints the report to standard output; files are written last, and

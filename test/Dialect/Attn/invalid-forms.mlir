@@ -37,3 +37,13 @@ func.func @negative_label(%q: tensor<8x4xf32>) -> tensor<8x4xf32> {
       {attn.label = 7} -> tensor<8x4xf32>
   return %o : tensor<8x4xf32>
 }
+
+// -----
+
+// expected-error @+1 {{expected before and after in [0, 2^40] (C1), got -1}}
+func.func private @negative_window_reach() attributes {form = #attn.window_form<after = -1>}
+
+// -----
+
+// expected-error @+1 {{expected a dilation in [1, 2^20] (C2), got 0}}
+func.func private @negative_window_dilation() attributes {form = #attn.window_form<dilation = 0>}

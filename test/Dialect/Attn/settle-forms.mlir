@@ -13,3 +13,12 @@ func.func @exact(%q: tensor<?x4xf32>) -> tensor<?x4xf32> {
       outs(%q : tensor<?x4xf32>) maps [#q, #k, #v, #o] {attn.form = #attn.exact_form, attn.label = "a"} -> tensor<?x4xf32>
   return %0 : tensor<?x4xf32>
 }
+
+// CHECK-LABEL: func.func @negative_refused
+func.func @negative_refused(%q: tensor<?x4xf32>) -> tensor<?x4xf32> {
+  // CHECK-NOT: attn.form
+  // expected-warning @+1 {{'b' stays exact though window was asked for; a remark says why}}
+  %0 = attn.attention ins(%q, %q, %q : tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x4xf32>)
+      outs(%q : tensor<?x4xf32>) maps [#q, #k, #v, #o] {attn.form = #attn.window_form, attn.label = "b"} -> tensor<?x4xf32>
+  return %0 : tensor<?x4xf32>
+}

@@ -22,6 +22,9 @@ std::string mlir::attn::describeOp(Operation *op) {
 void mlir::attn::reportRewritten(Operation *op, FormAttrInterface form,
                                  const AttentionShape &shape) {
   Cost before = exactCost(shape), after = form.getCost(shape);
+  // An attention with another mask knows best what it visits.
+  if (auto attention = dyn_cast<AttentionOp>(op))
+    after = exactCost(describeAttention(attention, shape.keys));
   op->emitRemark() << describeOp(op) << " rewritten to " << form.getFormName()
                    << ": " << describeCost(after) << " instead of "
                    << describeCost(before) << " at " << shape.queries

@@ -135,7 +135,9 @@ LogicalResult ReturnByArgument::convert(func::FuncOp function) {
   }
   auto terminator = cast<func::ReturnOp>(block.getTerminator());
   int64_t numResults = terminator.getNumOperands();
-  for (Value result : llvm::to_vector(terminator.getOperands())) {
+  for (int64_t i = 0; i < numResults; ++i) {
+    // Read late: a buffer that is returned twice was replaced the first time.
+    Value result = terminator->getOperand(i);
     Type type = result.getType();
     if (isScalar(type))
       type = MemRefType::get({}, type);

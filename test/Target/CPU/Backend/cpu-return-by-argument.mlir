@@ -30,6 +30,20 @@ func.func @reshaped(%n: index) -> memref<?x4xf32> {
 
 // -----
 
+// One buffer cannot be the memory of two results.
+// CHECK-LABEL: func.func @twice
+// CHECK-SAME:    (%[[X:.*]]: memref<f32>, %[[A:.*]]: memref<4xf32>, %[[B:.*]]: memref<4xf32>, %{{.*}}: !llvm.ptr)
+// CHECK-NOT:     memref.alloc
+// CHECK:         memref.copy %{{.*}}, %[[B]]
+func.func @twice(%x: f32) -> (memref<4xf32>, memref<4xf32>) {
+  %c0 = arith.constant 0 : index
+  %a = memref.alloc() : memref<4xf32>
+  memref.store %x, %a[%c0] : memref<4xf32>
+  return %a, %a : memref<4xf32>, memref<4xf32>
+}
+
+// -----
+
 // CHECK-LABEL: func.func @negative_copied
 // CHECK-SAME:    (%[[X:.*]]: memref<4xf32>, %[[A:.*]]: memref<4xf32>, %[[N:.*]]: memref<i64>,
 // CHECK:         memref.copy %[[X]], %[[A]]

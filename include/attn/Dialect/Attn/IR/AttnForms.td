@@ -53,4 +53,22 @@ def Attn_ExactForm : Attn_FormAttr<"Exact", "exact"> {
   }];
 }
 
+def Attn_WindowForm : Attn_FormAttr<"Window", "window", (ins
+    DefaultValuedParameter<"int64_t", "256">:$before, DefaultValuedParameter<"int64_t", "256">:$after,
+    DefaultValuedParameter<"int64_t", "1">:$dilation)> {
+  let summary = "keys around the query's own position";
+  let description = [{
+    Restricts an attention to the keys `before` and `after` a query's own position, every `dilation`-th of them
+    (Longformer, section 3.1), in addition to the mask that it has. For queries and keys of one length.
+
+    Error contract: what keys outside of the window would have contributed is lost; there is no bound.
+
+    ```mlir
+    #form = #attn.window_form<before = 128, after = 128>
+    ```
+    Constraints: C1 `before` and `after` lie in [0, 2^40]; C2 `dilation` lies in [1, 2^20].
+  }];
+  let genVerifyDecl = 1;
+}
+
 #endif // ATTN_FORMS

@@ -74,6 +74,13 @@ void reportRewritten(Operation *op, FormAttrInterface form,
 /// A remark that `op` stays exact, and why.
 void reportRefused(Operation *op, FormAttrInterface form, StringRef reason);
 
+/// What attn-tap-forms returns beside the results of an attention: the operands
+/// that it reads, and the tensors that its score-mod region captures.
+SmallVector<Value> getTapInputs(AttentionOp op);
+
+/// Whether the operation asks for a form other than the exact one.
+bool asksForForm(Operation *op);
+
 /// The operation's label in quotes, or its name without one.
 std::string describeOp(Operation *op);
 

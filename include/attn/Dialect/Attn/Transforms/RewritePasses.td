@@ -1,0 +1,43 @@
+//===- RewritePasses.td - a pass for every form ------------*- tablegen -*-===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Each takes the attention operations whose `attn.form` is its own.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_TRANSFORMS_REWRITE_PASSES
+#define ATTN_TRANSFORMS_REWRITE_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def AttnRewriteToWindowPass : Pass<"attn-rewrite-to-window", "func::FuncOp"> {
+  let summary = "attention to keys around the query";
+  let description = [{
+    Rewrites every attention that asks for `#attn.window_form`: its mask becomes that of the window too. Refused where
+    queries and keys are known to differ in number, since then a key has no place beside a query.
+
+    Before:
+    ```mlir
+    func.func @f(%q: tensor<100x64xf32>, %init: tensor<100x64xf32>) -> tensor<100x64xf32> {
+      %o = attn.attention ins(%q, %q, %q : tensor<100x64xf32>, tensor<100x64xf32>, tensor<100x64xf32>)
+          outs(%init : tensor<100x64xf32>)
+          maps [affine_map<(b, h, i, j, d, e) -> (i, d)>, affine_map<(b, h, i, j, d, e) -> (j, d)>,
+                affine_map<(b, h, i, j, d, e) -> (j, e)>, affine_map<(b, h, i, j, d, e) -> (i, e)>]
+          {attn.form = #attn.window_form<before = 8>} -> tensor<100x64xf32>
+      return %o : tensor<100x64xf32>
+    }
+    ```
+    After:
+    ```mlir
+    ...
+    %o = ... mask #attn.window<before = 8, after = 256, top_left> {attn.rewritten = #attn.window_form<before = 8>} -> ...
+    ...
+    ```
+  }];
+  let statistics = [
+    Statistic<"numRewritten", "num-rewritten", "attention operations with a window more">,
+    Statistic<"numRefused", "num-refused", "attention operations that stay exact">
+  ];
+}
+
+#endif // ATTN_TRANSFORMS_REWRITE_PASSES

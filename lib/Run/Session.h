@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// A library with the arguments and results of its calls: what lives as long as
+// a run.
+
+#ifndef ATTN_LIB_RUN_SESSION_H
+#define ATTN_LIB_RUN_SESSION_H
+
+#include "Library.h"
+
+#include "llvm/Support/FileUtilities.h"
+
+namespace attn::run {
+
+struct Session {
+  std::unique_ptr<llvm::FileRemover> remover;
+  Library library;
+  std::vector<Array> inputs;
+  std::vector<DLTensor> inputTensors;
+  std::vector<ManagedTensor> outputs;
+  std::vector<const DLTensor *> inputPointers, outputPointers;
+
+  llvm::Error allocateOutputs();
+};
+
+} // namespace attn::run
+
+#endif // ATTN_LIB_RUN_SESSION_H
