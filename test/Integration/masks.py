@@ -64,6 +64,43 @@ class AnyOf:
         return np.logical_or.reduce([mask.allowed(n, m, head) for mask in self.masks])
 
 
+@dataclasses.dataclass(frozen=True)
+class Global:
+    """`runs` are tokens or half-open pairs of them."""
+
+    runs: tuple
+    side: str = "both"
+    alignment: str = "bottom_right"
+
+    def __str__(self):
+        runs = ", ".join(f"{run[0]} to {run[1]}" if isinstance(run, tuple) else str(run) for run in self.runs)
+        return f"#attn.global<tokens = [{runs}], {self.side}, {self.alignment}>"
+
+    def allowed(self, n, m, head=0):
+        positions = np.arange(n) + (m - n if self.alignment == "bottom_right" else 0)
+        tokens = [t for run in self.runs for t in (range(*run) if isinstance(run, tuple) else [run])]
+        keys = np.isin(np.arange(m), tokens)[None, :] & (self.side != "queries")
+        queries = np.isin(positions, tokens)[:, None] & (self.side != "keys")
+        return keys | queries
+
+
+@dataclasses.dataclass(frozen=True)
+class LocalChunks:
+    chunk: int
+    look_back: int = 1
+    look_ahead: int = 0
+    alignment: str = "bottom_right"
+
+    def __str__(self):
+        looks = f"look_back = {self.look_back}, look_ahead = {self.look_ahead}"
+        return f"#attn.local_chunks<chunk = {self.chunk}, {looks}, {self.alignment}>"
+
+    def allowed(self, n, m, head=0):
+        positions = np.arange(n) + (m - n if self.alignment == "bottom_right" else 0)
+        distance = np.arange(m)[None, :] // self.chunk - (positions // self.chunk)[:, None]
+        return (-self.look_back <= distance) & (distance <= self.look_ahead)
+
+
 def name(mask):
     """A short word for test identifiers."""
     if mask is None:
@@ -73,5 +110,7 @@ def name(mask):
     if isinstance(mask, Window):
         dilation = str(mask.dilation).replace(" ", "")
         return f"window{mask.before}-{mask.after}x{dilation}-{mask.alignment}"
+    if not isinstance(mask, AllOf | AnyOf):
+        return "".join(word for word in str(mask)[6:] if word.isalnum())
     kind = "all" if isinstance(mask, AllOf) else "any"
     return f"{kind}({'+'.join(map(name, mask.masks))})"

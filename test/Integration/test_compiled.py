@@ -13,7 +13,7 @@ import engines
 import numpy as np
 import pytest
 from attention_case import Case
-from masks import AllOf, AnyOf, Causal, Window
+from masks import AllOf, AnyOf, Causal, Global, LocalChunks, Window
 
 pytestmark = pytest.mark.skipif(not shutil.which("attn-compile"), reason="attn-compile is not built")
 
@@ -32,6 +32,13 @@ MASKS = [
     AnyOf((Window(3, 0), Window(24, 0, 8))),
     AnyOf((Window(2, 2, 1, "top_left"), Causal("bottom_right"))),
     AllOf((AnyOf((Window(9, 0), Window(50, 0, 10))), Causal())),
+    Global(((0, 20), 40)),
+    Global((1, 5, 9, 17, 40, 41, 60), "both", "top_left"),
+    LocalChunks(16, 1, 1),
+    LocalChunks(100, 1, 0, "top_left"),
+    AnyOf((Window(12, 12), Global(((0, 20), 40)))),
+    AnyOf((Window(12, 12, (1, 3)), Global((0, 127), "both", "top_left"))),
+    AllOf((Causal(), AnyOf((Window(30, 30, 2), Global(((0, 5), (100, 130))))))),
 ]
 
 
@@ -166,3 +173,11 @@ def test_empty_arrays_are_refused():
 
     with pytest.raises(attn_compiler.ArgumentError, match="positive, got 0"):
         engines.Compiled.evaluate(Case(n=4, m=0), Case(n=4, m=0).inputs())
+
+
+def test_a_length_without_the_global_tokens_is_refused():
+    import attn_compiler
+
+    case = Case(n=9, m=9, mask=AnyOf((Window(1, 1), Global(((0, 4), 12)))))
+    with pytest.raises(attn_compiler.AttnError, match="at least 13 keys for the global tokens"):
+        engines.Compiled.evaluate(case, case.inputs())

@@ -36,3 +36,47 @@ func.func @dilation_per_head(%q: tensor<3x8x4xf32>) -> tensor<3x8x4xf32> {
 
 // expected-error @below {{expected a mask (C1), got "causal"}}
 #mask = #attn.any_of<["causal"]>
+
+// -----
+
+// expected-error @below {{expected at least one token (C1), got none}}
+#mask = #attn.global<tokens = [], keys, top_left>
+
+// -----
+
+// expected-error @below {{expected ascending, distinct tokens from 0 on (C1), got 3 to 4 after 8}}
+#mask = #attn.global<tokens = [0 to 8, 3], both, top_left>
+
+// -----
+
+func.func @global_out_of_range(%q: tensor<3x8x4xf32>) -> tensor<3x8x4xf32> {
+  // expected-error @below {{expected global tokens below 8, the number of keys (C2), got 8}}
+  %o = attn.attention ins(%q, %q, %q : tensor<3x8x4xf32>, tensor<3x8x4xf32>, tensor<3x8x4xf32>)
+      outs(%q : tensor<3x8x4xf32>)
+      maps [affine_map<(b, h, i, j, d, e) -> (h, i, d)>, affine_map<(b, h, i, j, d, e) -> (h, j, d)>,
+            affine_map<(b, h, i, j, d, e) -> (h, j, e)>, affine_map<(b, h, i, j, d, e) -> (h, i, e)>]
+      mask #attn.all_of<[#attn.causal<top_left>, #attn.global<tokens = [0, 8], both, top_left>]> -> tensor<3x8x4xf32>
+  return %o : tensor<3x8x4xf32>
+}
+
+// -----
+
+// expected-error @below {{expected a chunk in [1, 2^40] (C1), got 0}}
+#mask = #attn.local_chunks<chunk = 0, look_back = 1, look_ahead = 0, top_left>
+
+// -----
+
+// expected-error @below {{expected look_back and look_ahead in [0, 2^20] (C2), got 1 and -1}}
+#mask = #attn.local_chunks<chunk = 8, look_back = 1, look_ahead = -1, top_left>
+
+// -----
+
+func.func @chunk_beyond_the_keys(%q: tensor<3x8x4xf32>) -> tensor<3x8x4xf32> {
+  // expected-error @below {{expected a chunk of at most 8, the number of keys (C3), got 9}}
+  %o = attn.attention ins(%q, %q, %q : tensor<3x8x4xf32>, tensor<3x8x4xf32>, tensor<3x8x4xf32>)
+      outs(%q : tensor<3x8x4xf32>)
+      maps [affine_map<(b, h, i, j, d, e) -> (h, i, d)>, affine_map<(b, h, i, j, d, e) -> (h, j, d)>,
+            affine_map<(b, h, i, j, d, e) -> (h, j, e)>, affine_map<(b, h, i, j, d, e) -> (h, i, e)>]
+      mask #attn.local_chunks<chunk = 9, look_back = 0, look_ahead = 0, top_left> -> tensor<3x8x4xf32>
+  return %o : tensor<3x8x4xf32>
+}

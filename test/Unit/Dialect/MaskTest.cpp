@@ -131,16 +131,34 @@ TEST_P(MaskTest, SpanIsAnUpperBound) {
   if (!span)
     return;
   forLengths([&](int64_t h, int64_t n, int64_t m) {
-    for (int64_t i = 0; i < n; ++i) {
-      int64_t first = -1, last = -1;
-      for (int64_t j = 0; j < m; ++j)
-        if (mask.allows(h, i, j, n, m)) {
-          first = first < 0 ? j : first;
-          last = j;
-        }
-      if (first >= 0)
-        EXPECT_LE(last - first + 1, *span) << "query " << i;
+    for (int64_t first = 0; first < n; ++first)
+      for (int64_t last = first; last < n; ++last) {
+        auto [begin, end] = mask.buildKeyHull(builder, loc(), scope(h, n, m),
+                                              index(first), index(last));
+        EXPECT_LE(get(end) - get(begin), *span + last - first)
+            << "queries " << first << " to " << last;
+      }
+  });
+}
+
+/// Every query is in one piece, whose mask says for it what the whole says.
+TEST_P(MaskTest, QueryRangesAreTheMeaning) {
+  ASSERT_TRUE(mask);
+  forLengths([&](int64_t h, int64_t n, int64_t m) {
+    SmallVector<int64_t> seen(n, 0);
+    for (const QueryRange &piece :
+         mask.buildQueryRanges(builder, loc(), scope(h, n, m))) {
+      auto own = dyn_cast_or_null<MaskAttrInterface>(piece.mask);
+      for (int64_t i = get(piece.begin); i < get(piece.end); ++i) {
+        EXPECT_EQ(++seen[i], 1) << "query " << i << " is in two pieces";
+        for (int64_t j = 0; j < m; ++j)
+          EXPECT_EQ(!piece.seesNothing && (!own || own.allows(h, i, j, n, m)),
+                    mask.allows(h, i, j, n, m))
+              << "key " << j << " of query " << i << ", n " << n << ", m " << m;
+      }
     }
+    for (int64_t i = 0; i < n; ++i)
+      EXPECT_EQ(seen[i], 1) << "query " << i << " is in no piece";
   });
 }
 
@@ -162,6 +180,25 @@ INSTANTIATE_TEST_SUITE_P(
         "#attn.window<before = 2, after = 0, dilation = 3, top_left>]>",
         "#attn.any_of<[#attn.window<before = 0, after = 0, bottom_right>, "
         "#attn.window<before = 3, after = 0, top_left>]>",
+        "#attn.global<tokens = [0, 3 to 5], keys, top_left>",
+        "#attn.global<tokens = [0, 3 to 5], queries, bottom_right>",
+        "#attn.global<tokens = [1, 3, 5], both, bottom_right>",
+        "#attn.global<tokens = [0, 2, 4, 6, 8, 10], both, top_left>",
+        "#attn.local_chunks<chunk = 2, look_back = 1, look_ahead = 0, "
+        "top_left>",
+        "#attn.local_chunks<chunk = 3, look_back = 0, look_ahead = 1, "
+        "bottom_right>",
+        "#attn.any_of<[#attn.window<before = 1, after = 1, top_left>, "
+        "#attn.global<tokens = [0 to 2, 5], both, top_left>]>",
+        "#attn.all_of<[#attn.causal<bottom_right>, "
+        "#attn.any_of<[#attn.window<before = 2, after = 2, dilation = [1, 2, "
+        "3], bottom_right>, #attn.global<tokens = [1], both, "
+        "bottom_right>]>]>",
+        "#attn.any_of<[#attn.global<tokens = [2], keys, top_left>, "
+        "#attn.global<tokens = [1 to 4], both, top_left>, "
+        "#attn.window<before = 0, after = 1, bottom_right>]>",
+        "#attn.all_of<[#attn.global<tokens = [0 to 2], queries, top_left>, "
+        "#attn.global<tokens = [5 to 7], keys, top_left>]>",
         "#attn.all_of<[#attn.any_of<[#attn.causal<top_left>, "
         "#attn.causal<bottom_right>]>, #attn.window<before = 3, after = 3, "
         "top_left>]>"));

@@ -71,6 +71,43 @@ Attribute joinMasks(MLIRContext *context, ArrayRef<Attribute> masks) {
   return ListAttr::get(context, joined);
 }
 
+int64_t maxOfMinKeys(ArrayRef<Attribute> masks) {
+  int64_t most = 0;
+  for (MaskAttrInterface mask : elements(masks))
+    most = std::max(most, mask.getMinKeys());
+  return most;
+}
+
+/// The common refinement of the elements' partitions; `join` says what two
+/// masks come down to where they meet.
+SmallVector<QueryRange> refineQueries(
+    ArrayRef<Attribute> masks, OpBuilder &builder, Location loc,
+    const MaskScope &scope,
+    function_ref<QueryRange(const QueryRange &, const QueryRange &)> join) {
+  MaskMath math{builder, loc};
+  SmallVector<QueryRange> pieces;
+  for (MaskAttrInterface mask : elements(masks)) {
+    SmallVector<QueryRange> next = mask.buildQueryRanges(builder, loc, scope);
+    if (pieces.empty()) {
+      pieces = next;
+      continue;
+    }
+    SmallVector<QueryRange> product;
+    for (const QueryRange &a : pieces)
+      for (const QueryRange &b : next) {
+        QueryRange both = join(a, b);
+        both.begin = math.max(a.begin, b.begin);
+        both.end = math.min(a.end, b.end);
+        std::optional<int64_t> begin = getConstantIntValue(both.begin),
+                               end = getConstantIntValue(both.end);
+        if (!begin || !end || *begin < *end)
+          product.push_back(both);
+      }
+    pieces = product;
+  }
+  return pieces;
+}
+
 std::optional<int64_t> smaller(std::optional<int64_t> a,
                                std::optional<int64_t> b) {
   return a && b ? std::min(*a, *b) : a ? a : b;
@@ -98,8 +135,9 @@ SmallVector<KeyRange> subtract(MaskMath &math, ArrayRef<KeyRange> ranges,
   // An empty cut must not make the two parts meet.
   Value cutEnd = math.max(cut.begin, cut.end);
   for (const KeyRange &range : ranges) {
-    left.push_back({range.begin, math.min(range.end, cut.begin), range.mask,
-                    range.length});
+    if (!isConstantIntValue(cut.begin, 0))
+      left.push_back({range.begin, math.min(range.end, cut.begin), range.mask,
+                      range.length});
     left.push_back(
         {math.max(range.begin, cutEnd), range.end, range.mask, range.length});
   }
@@ -169,6 +207,21 @@ std::optional<int64_t> AllOfAttr::getMaxSpan() const {
     span = smaller(span, mask.getMaxSpan());
   return span;
 }
+
+SmallVector<QueryRange>
+AllOfAttr::buildQueryRanges(OpBuilder &builder, Location loc,
+                            const MaskScope &scope) const {
+  return refineQueries(getMasks(), builder, loc, scope,
+                       [&](const QueryRange &a, const QueryRange &b) {
+                         QueryRange both;
+                         both.seesNothing = a.seesNothing || b.seesNothing;
+                         both.mask = joinMasks<AllOfAttr>(getContext(),
+                                                          {a.mask, b.mask});
+                         return both;
+                       });
+}
+
+int64_t AllOfAttr::getMinKeys() const { return maxOfMinKeys(getMasks()); }
 
 bool AllOfAttr::dependsOnHead() const { return anyDependsOnHead(getMasks()); }
 
@@ -251,6 +304,23 @@ std::optional<int64_t> AnyOfAttr::getMaxSpan() const {
              ? cast<MaskAttrInterface>(getMasks().front()).getMaxSpan()
              : std::nullopt;
 }
+
+SmallVector<QueryRange>
+AnyOfAttr::buildQueryRanges(OpBuilder &builder, Location loc,
+                            const MaskScope &scope) const {
+  return refineQueries(
+      getMasks(), builder, loc, scope,
+      [&](const QueryRange &a, const QueryRange &b) -> QueryRange {
+        if (a.seesNothing || b.seesNothing)
+          return a.seesNothing ? b : a;
+        if (!a.mask || !b.mask)
+          return {};
+        return {Value(), Value(),
+                joinMasks<AnyOfAttr>(getContext(), {a.mask, b.mask})};
+      });
+}
+
+int64_t AnyOfAttr::getMinKeys() const { return maxOfMinKeys(getMasks()); }
 
 bool AnyOfAttr::dependsOnHead() const { return anyDependsOnHead(getMasks()); }
 

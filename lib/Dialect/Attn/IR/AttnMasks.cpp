@@ -31,6 +31,14 @@ void mlir::attn::printIntegers(AsmPrinter &printer,
   printer << "]";
 }
 
+SmallVector<QueryRange> mlir::attn::getAllQueries(OpBuilder &builder,
+                                                  Location loc,
+                                                  const MaskScope &scope,
+                                                  Attribute mask) {
+  MaskMath math{builder, loc};
+  return {{math.constant(0), scope.numQueries, mask}};
+}
+
 KeyRange mlir::attn::hull(MaskMath &math, ArrayRef<KeyRange> ranges,
                           const MaskScope &scope) {
   if (ranges.size() == 1)

@@ -69,6 +69,12 @@ struct MaskMath {
     return both(lessOrEqual(matchShape(begin, j), j),
                 less(j, matchShape(end, j)));
   }
+  /// floor(a / b) for a positive b.
+  Value floorDiv(Value a, int64_t b) {
+    Value quotient = builder.createOrFold<arith::DivSIOp>(loc, a, constant(b));
+    Value below = less(a, mul(quotient, constant(b)));
+    return select(below, sub(quotient, constant(1)), quotient);
+  }
   /// The column of the diagonal in row `i`: i, or i + m - n.
   Value diagonal(Alignment alignment, Value i, const MaskScope &scope) {
     return alignment == Alignment::TopLeft
@@ -97,6 +103,11 @@ struct MaskMath {
 /// The smallest range that holds all `ranges`, without a mask.
 KeyRange hull(MaskMath &math, ArrayRef<KeyRange> ranges,
               const MaskScope &scope);
+
+/// Ascending tokens in brackets, a run of them as `0 to 64`, as the bounds of
+/// runs.
+ParseResult parseTokenRanges(AsmParser &parser, SmallVector<int64_t> &bounds);
+void printTokenRanges(AsmPrinter &printer, ArrayRef<int64_t> bounds);
 
 /// One integer, or several in brackets: `2`, `[1, 1, 2, 4]`.
 ParseResult parseIntegers(AsmParser &parser, SmallVector<int64_t> &integers);

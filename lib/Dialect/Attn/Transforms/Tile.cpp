@@ -35,14 +35,16 @@ using D = AttentionOp::Dim;
 /// Rows of a tile: few enough for the caches, even over the sequence, and small
 /// enough that there are tasks for all.
 void Tiler::chooseQueryTile() {
-  int64_t extent = op.getStaticExtent(D::kQuery), align = options.rowAlign;
+  int64_t extent =
+      getConstantIntValue(pieceQueries).value_or(ShapedType::kDynamic);
+  int64_t align = options.rowAlign;
   int64_t headSize = std::max(op.getStaticExtent(D::kHeadSize),
                               op.getStaticExtent(D::kValueSize));
   // The options are for head sizes up to 64; larger heads get fewer rows for
   // the same bytes.
   int64_t limit =
       options.queryTile * 64 / std::max<int64_t>(64, headSize) / group;
-  if (auto mask = op.getMaskAttr(); mask && mask.getMaxSpan())
+  if (mask && mask.getMaxSpan())
     limit = std::min(limit, options.queryTile / 2);
   limit = std::max(align, limit / align * align);
   AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1);
@@ -55,19 +57,20 @@ void Tiler::chooseQueryTile() {
           0, 2,
           {(s1.ceilDiv(8 * align)), b.getAffineConstantExpr(options.minTiles)},
           b.getContext()),
-      {others, queries});
+      {others, pieceQueries});
   Value perHead = arith::CeilDivUIOp::create(
       b, loc, value(wanted),
       arith::MaxUIOp::create(b, loc, value(others), value(attr(1))));
-  Value byCache = value(apply(s0.ceilDiv(limit), {queries}));
+  Value byCache = value(apply(s0.ceilDiv(limit), {pieceQueries}));
   Value number = b.createOrFold<arith::MaxUIOp>(loc, perHead, byCache);
   number = b.createOrFold<arith::MaxUIOp>(loc, number, value(attr(1)));
-  Value even = b.createOrFold<arith::CeilDivUIOp>(loc, value(queries), number);
+  Value even =
+      b.createOrFold<arith::CeilDivUIOp>(loc, value(pieceQueries), number);
   step = apply(s0.ceilDiv(align) * align, {OpFoldResult(even)});
   step = OpFoldResult(
       b.createOrFold<arith::MaxUIOp>(loc, value(step), value(attr(align))));
-  tiles = OpFoldResult(
-      b.createOrFold<arith::CeilDivUIOp>(loc, value(queries), value(step)));
+  tiles = OpFoldResult(b.createOrFold<arith::CeilDivUIOp>(
+      loc, value(pieceQueries), value(step)));
   if (std::optional<int64_t> constant = getConstantIntValue(step)) {
     step = attr(*constant);
     rows = *constant;
@@ -80,6 +83,12 @@ void Tiler::chooseQueryTile() {
     tiles = attr(*constant);
 }
 
+/// Whether queries have heads of their own where keys share theirs.
+bool Tiler::isGrouped() {
+  return op.getQueryMap().isFunctionOfDim(D::kHead) &&
+         op.getOutputMap().isFunctionOfDim(D::kHead);
+}
+
 void Tiler::chooseSizes() {
   batches = op.getExtent(b, loc, D::kBatch);
   heads = op.getExtent(b, loc, D::kHead);
@@ -87,12 +96,9 @@ void Tiler::chooseSizes() {
   keys = op.getExtent(b, loc, D::kKey);
   checkLengths();
   sharing = op.getGroupSize();
-  bool isGrouped = op.getQueryMap().isFunctionOfDim(D::kHead) &&
-                   op.getOutputMap().isFunctionOfDim(D::kHead);
   // Heads that see different keys do not share a tile.
   bool seeTheSame = !op.getMaskAttr() || !op.getMaskAttr().dependsOnHead();
-  group = isGrouped && seeTheSame ? sharing : 1;
-  chooseQueryTile();
+  group = isGrouped() && seeTheSame ? sharing : 1;
 }
 
 /// Keys of a tile: those of a whole range where it is short, so that its
@@ -233,7 +239,6 @@ SmallVector<Value> Tiler::buildStep(Value firstKey, const KeyRange &range,
 
 /// The keys that the queries of this tile may see.
 SmallVector<KeyRange> Tiler::buildKeyRanges() {
-  MaskAttrInterface mask = op.getMaskAttr();
   if (!mask)
     return {{value(attr(0)), value(keys), Attribute(), std::nullopt}};
   AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1);
@@ -298,12 +303,15 @@ void Tiler::buildTile(ValueRange ids, ValueRange outputs) {
   // Later queries see more keys under a causal mask: they go first, so that no
   // thread ends with the longest task.
   OpFoldResult tile = apply(s1 - s0 - 1, {OpFoldResult(ids[2]), tiles});
-  firstQuery = apply(s0 * s1, {tile, step});
+  OpFoldResult inPiece = apply(s0 * s1, {tile, step});
+  firstQuery = apply(s0 + s1, {firstOfPiece, inPiece});
   auto map = AffineMap::get(0, 3, {s2 - s1, s0, b.getAffineConstantExpr(rows)},
                             b.getContext());
   count = affine::makeComposedFoldedAffineMin(b, loc, map,
-                                              {step, firstQuery, queries});
-  SmallVector<KeyRange> ranges = buildKeyRanges();
+                                              {step, inPiece, pieceQueries});
+  SmallVector<KeyRange> ranges;
+  if (!seesNothing)
+    ranges = buildKeyRanges();
   SmallVector<Value> state = buildInitialState();
   for (const KeyRange &range : ranges) {
     keyTile = chooseKeyTile(range);
@@ -325,16 +333,49 @@ scf::ForallOp Tiler::buildForall(ArrayRef<OpFoldResult> bounds,
   return forall;
 }
 
-ValueRange Tiler::tile() {
-  chooseSizes();
-  OpFoldResult keyHeads =
-      apply(b.getAffineSymbolExpr(0).floorDiv(group), {heads});
-  SmallVector<Value> outputs(op.getDpsInits());
+/// A call with fewer keys than the mask speaks of is an error.
+void Tiler::checkKeys() {
+  int64_t least = op.getMaskAttr() ? op.getMaskAttr().getMinKeys() : 0;
+  if (least == 0 || getConstantIntValue(keys))
+    return;
+  Value holds = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sge,
+                                      value(keys), value(attr(least)));
+  cf::AssertOp::create(b, loc, holds,
+                       "expected at least " + std::to_string(least) +
+                           " keys for the global tokens of a mask");
+}
+
+SmallVector<QueryRange> Tiler::buildQueryRanges() {
+  MaskAttrInterface whole = op.getMaskAttr();
+  if (!whole)
+    return {{value(attr(0)), value(queries), Attribute()}};
+  return whole.buildQueryRanges(b, loc,
+                                {value(attr(0)), value(queries), value(keys)});
+}
+
+/// A parallel loop over the tiles of some queries.
+ValueRange Tiler::tileQueries(const QueryRange &piece, ValueRange outputs) {
+  AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1);
+  firstOfPiece = getAsOpFoldResult(piece.begin);
+  pieceQueries = apply(s1 - s0, {firstOfPiece, getAsOpFoldResult(piece.end)});
+  mask = dyn_cast_or_null<MaskAttrInterface>(piece.mask);
+  seesNothing = piece.seesNothing;
+  chooseQueryTile();
+  OpFoldResult keyHeads = apply(s0.floorDiv(group), {heads});
   auto forall =
       buildForall({batches, keyHeads, tiles}, outputs, [&](scf::ForallOp loop) {
         buildTile(loop.getInductionVars(), loop.getRegionOutArgs());
       });
   return forall.getResults();
+}
+
+SmallVector<Value> Tiler::tile() {
+  chooseSizes();
+  checkKeys();
+  SmallVector<Value> outputs(op.getDpsInits());
+  for (const QueryRange &piece : buildQueryRanges())
+    outputs = SmallVector<Value>(tileQueries(piece, outputs));
+  return outputs;
 }
 
 namespace {
@@ -362,7 +403,8 @@ struct TilePass : attn::impl::AttnTilePassBase<TilePass> {
       Tiler tiler(op, rewriter, sizes);
       bool overKeys = tiler.hasFewQueries();
       numOverKeys += overKeys;
-      rewriter.replaceOp(op, overKeys ? tiler.tileOverKeys() : tiler.tile());
+      rewriter.replaceOp(op, overKeys ? SmallVector<Value>(tiler.tileOverKeys())
+                                      : tiler.tile());
       ++numTiled;
     }
   }

@@ -18,12 +18,10 @@ using namespace mlir::attn;
 
 bool Tiler::hasFewQueries() {
   int64_t extent = op.getStaticExtent(D::kQuery);
-  bool isGrouped = op.getQueryMap().isFunctionOfDim(D::kHead) &&
-                   op.getOutputMap().isFunctionOfDim(D::kHead);
-  int64_t perGroup = isGrouped ? op.getGroupSize() : 1;
+  int64_t perGroup = isGrouped() ? op.getGroupSize() : 1;
   // Only one range of keys, for all heads, can be cut into tasks.
-  if (MaskAttrInterface mask = op.getMaskAttr();
-      mask && (!mask.isContiguous() || mask.dependsOnHead()))
+  if (MaskAttrInterface whole = op.getMaskAttr();
+      whole && (!whole.isContiguous() || whole.dependsOnHead()))
     return false;
   // Positions between few queries and all keys are a product of panels.
   return !ShapedType::isDynamic(extent) && extent > 0 && !op.getRelative() &&
@@ -33,6 +31,8 @@ bool Tiler::hasFewQueries() {
 ValueRange Tiler::tileOverKeys() {
   // lint(function-length): one sequence of IR that shares a dozen values.
   chooseSizes();
+  checkKeys();
+  mask = op.getMaskAttr();
   rows = op.getStaticExtent(D::kQuery);
   firstQuery = attr(0);
   count = attr(rows);

@@ -34,7 +34,7 @@ public:
       : op(op), b(builder), loc(op.getLoc()), options(options) {}
 
   /// Tiles over batch, key heads and queries; the results replace the op's.
-  ValueRange tile();
+  SmallVector<Value> tile();
   /// Tiles over batch, key heads and ranges of keys, and merges the partial
   /// states in a second parallel loop.
   ValueRange tileOverKeys();
@@ -62,7 +62,11 @@ private:
 
   void checkLengths();
   void chooseSizes();
+  SmallVector<QueryRange> buildQueryRanges();
+  ValueRange tileQueries(const QueryRange &piece, ValueRange outputs);
+  void checkKeys();
   void chooseQueryTile();
+  bool isGrouped();
   void placeHeads(Value batchId, Value headId);
   void buildTile(ValueRange ids, ValueRange outputs);
   SmallVector<Value> buildInitialState();
@@ -91,10 +95,13 @@ private:
   const AttnTilePassOptions &options;
 
   OpFoldResult batches, heads, queries, keys; ///< extents
-  int64_t sharing = 1;                        ///< query heads per key head
-  int64_t group = 1;                          ///< query heads in a tile
-  int64_t rows = 0;                           ///< rows of the state
-  int64_t keyTile = 0;                        ///< of the range being built
+  OpFoldResult firstOfPiece, pieceQueries;    ///< of the queries being tiled
+  MaskAttrInterface mask;                     ///< of these queries
+  bool seesNothing = false;
+  int64_t sharing = 1;      ///< query heads per key head
+  int64_t group = 1;        ///< query heads in a tile
+  int64_t rows = 0;         ///< rows of the state
+  int64_t keyTile = 0;      ///< of the range being built
   OpFoldResult step, tiles; ///< queries of a tile and how many tiles
   OpFoldResult batch, head, keyHead, firstQuery,
       count; ///< of the tile being built

@@ -31,6 +31,12 @@
 #include "attn/Dialect/Attn/IR/AttnDialect.h.inc"
 #include "attn/Dialect/Attn/IR/AttnEnums.h.inc"
 #include "attn/Dialect/Attn/IR/AttnForms.h.inc"
+namespace mlir::attn {
+/// All queries as one range.
+SmallVector<QueryRange> getAllQueries(OpBuilder &builder, Location loc,
+                                      const MaskScope &scope, Attribute mask);
+} // namespace mlir::attn
+
 #include "attn/Dialect/Attn/IR/AttnInterfaces.h.inc"
 
 #define GET_ATTRDEF_CLASSES

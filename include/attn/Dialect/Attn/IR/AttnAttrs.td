@@ -74,8 +74,64 @@ def Attn_WindowAttr : Attn_MaskAttrBase<"Window", "window", ["dependsOnHead", "v
   }];
 }
 
+def Attn_GlobalSide : I32EnumAttr<"GlobalSide", "in which role global tokens are seen or see", [
+    I32EnumAttrCase<"Keys", 0, "keys">,
+    I32EnumAttrCase<"Queries", 1, "queries">,
+    I32EnumAttrCase<"Both", 2, "both">]> {
+  let cppNamespace = "::mlir::attn";
+}
+
+def Attn_GlobalAttr
+    : Attn_MaskAttrBase<"Global", "global", ["buildQueryRanges", "verifyFor", "getMinKeys"]> {
+  let summary = "tokens that all see, or that see all";
+  let description = [{
+    With the set G of key positions `tokens`: `keys` allows j in G to every query, `queries` allows every key to a query
+    i with i + off in G, `both` allows either; `off` as in `causal` (Longformer, section 3.1). In a union with a window a
+    key that is in both is one key.
+
+    ```mlir
+    #first = #attn.global<tokens = [0 to 64, 100], both, top_left>
+    #longformer = #attn.any_of<[#attn.window<before = 256, after = 256, top_left>, #first]>
+    ```
+    Constraints: C1 tokens are not negative, ascending and distinct, at least one; C2 they are below the number of keys,
+    which a call checks where that number is dynamic.
+  }];
+  let parameters = (ins ArrayRefParameter<"int64_t">:$bounds, EnumParameter<Attn_GlobalSide>:$side,
+                        EnumParameter<Attn_Alignment>:$alignment);
+  let assemblyFormat = "`<` `tokens` `=` custom<TokenRanges>($bounds) `,` $side `,` $alignment `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// Runs of tokens as half-open ranges; none of them touch.
+    ::llvm::SmallVector<std::pair<int64_t, int64_t>> getRuns() const;
+    bool contains(int64_t token) const;
+    /// The same tokens on one side.
+    ::mlir::attn::GlobalAttr onSide(GlobalSide side) const;
+  }];
+}
+
+def Attn_LocalChunksAttr : Attn_MaskAttrBase<"LocalChunks", "local_chunks", ["verifyFor"]> {
+  let summary = "keys of the query's own chunk and of its neighbours";
+  let description = [{
+    With positions cut into chunks of `chunk`, `-look_back <= chunk of j - chunk of (i + off) <= look_ahead`, without
+    wraparound; `off` as in `causal` (the local attention of Reformer models).
+
+    ```mlir
+    #local = #attn.local_chunks<chunk = 64, look_back = 1, look_ahead = 0, top_left>
+    ```
+    Constraints: C1 `chunk` lies in [1, 2^40]; C2 `look_back` and `look_ahead` lie in [0, 2^20]; C3 there are at least
+    `chunk` keys where their number is static.
+  }];
+  let parameters = (ins "int64_t":$chunk, "int64_t":$look_back, "int64_t":$look_ahead,
+                        EnumParameter<Attn_Alignment>:$alignment);
+  let assemblyFormat = [{
+    `<` `chunk` `=` $chunk `,` `look_back` `=` $look_back `,` `look_ahead` `=` $look_ahead `,` $alignment `>`
+  }];
+  let genVerifyDecl = 1;
+}
+
 class Attn_MaskListAttr<string name, string attrMnemonic>
-    : Attn_MaskAttrBase<name, attrMnemonic, ["dependsOnHead", "verifyFor"]> {
+    : Attn_MaskAttrBase<name, attrMnemonic,
+                        ["dependsOnHead", "verifyFor", "buildQueryRanges", "getMinKeys"]> {
   let parameters = (ins ArrayRefParameter<"::mlir::Attribute">:$masks);
   let assemblyFormat = "`<` `[` $masks `]` `>`";
   let genVerifyDecl = 1;

@@ -28,13 +28,20 @@ def Attn_MaskAttrInterface : AttrInterface<"MaskAttrInterface"> {
       "::llvm::SmallVector<::mlir::attn::KeyRange>", "buildKeyRanges",
       (ins "::mlir::OpBuilder &":$builder, "::mlir::Location":$loc, "const ::mlir::attn::MaskScope &":$scope,
            "::mlir::Value":$first_query, "::mlir::Value":$last_query)>,
+    InterfaceMethod<[{
+        Builds a partition of the queries into ranges that see different kinds of keys, such as the rows that see all,
+        so that these do not widen the tiles of the others. How many there are is static.
+      }],
+      "::llvm::SmallVector<::mlir::attn::QueryRange>", "buildQueryRanges",
+      (ins "::mlir::OpBuilder &":$builder, "::mlir::Location":$loc, "const ::mlir::attn::MaskScope &":$scope), "",
+      "return ::mlir::attn::getAllQueries(builder, loc, scope, $_attr);">,
     InterfaceMethod<"Builds the predicate for one query and one key or a vector of keys.",
       "::mlir::Value", "buildAllowed",
       (ins "::mlir::OpBuilder &":$builder, "::mlir::Location":$loc, "const ::mlir::attn::MaskScope &":$scope,
            "::mlir::Value":$i, "::mlir::Value":$j)>,
     InterfaceMethod<"Whether the keys of a single query are one range, which `buildKeyRanges` gives.",
       "bool", "isContiguous">,
-    InterfaceMethod<"An upper bound of the keys from the first to the last that one query sees, if there is one.",
+    InterfaceMethod<"A number s such that r consecutive queries see keys of a range of at most s + r - 1, if there is one.",
       "std::optional<int64_t>", "getMaxSpan">,
     InterfaceMethod<"Whether heads may differ in what they allow.",
       "bool", "dependsOnHead", (ins), "", "return false;">,
@@ -44,7 +51,9 @@ def Attn_MaskAttrInterface : AttrInterface<"MaskAttrInterface"> {
       }],
       "::llvm::LogicalResult", "verifyFor",
       (ins "::llvm::function_ref<::mlir::InFlightDiagnostic()>":$emit_error, "int64_t":$heads, "int64_t":$n,
-           "int64_t":$m), "", "return ::llvm::success();">
+           "int64_t":$m), "", "return ::llvm::success();">,
+    InterfaceMethod<"How many keys there must be, which a dynamic length is checked for.",
+      "int64_t", "getMinKeys", (ins), "", "return 0;">
   ];
   let extraClassDeclaration = [{
     /// One range that holds all key ranges, clamped to [0, m]; begin >= end if all of them are empty.

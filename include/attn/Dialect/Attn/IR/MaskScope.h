@@ -31,6 +31,14 @@ struct KeyRange {
   std::optional<int64_t> length;
 };
 
+/// The queries [begin, end), and what a mask comes down to for them: null if
+/// they see all keys.
+struct QueryRange {
+  Value begin, end;
+  Attribute mask;
+  bool seesNothing = false;
+};
+
 } // namespace mlir::attn
 
 #endif // ATTN_DIALECT_ATTN_IR_MASKSCOPE_H
