@@ -29,7 +29,7 @@ build: $(BUILD)/build.ninja ## configure and build into build/
 check: build venv-test ## run every test; the last line is the sum over all runners
 	@$(PYTHON) scripts/check.py --build $(BUILD) $(CHECK_FLAGS)
 
-demo: build venv-test ## compile MiniLM's real weights and compare its embeddings with the original's
+demo: build venv-test ## compile MiniLM's real weights; its embeddings against the original's, and every form side by side
 	@PYTHONPATH=python $(PYTHON) -m attn_compiler.demo --build $(BUILD) $(DEMO_FLAGS)
 
 bench: build venv-bench ## measure against the peers; CASES=a,b runs a part, LIMITS=DIR adds hand-scheduled programs

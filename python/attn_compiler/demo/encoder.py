@@ -40,6 +40,19 @@ def long_inputs(batch: int, length: int) -> tuple[np.ndarray, np.ndarray]:
     return np.where(mask == 1, flat, 0), mask
 
 
+def documents(count: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Texts of `length` tokens, each of three sentences that follow each other at random, so that they differ in subject."""
+    random = np.random.default_rng(0)
+    rows, masks = [], []
+    for _ in range(count):
+        chosen = random.choice(len(SENTENCES), 3, replace=False)
+        text = " ".join(SENTENCES[index] for index in random.choice(chosen, length // 4))
+        ids, mask = tokenize([text])
+        rows.append(np.append(ids[0, : length - 1], ids[0, -1]))  # the last token ends a text
+        masks.append(mask[0, :length])
+    return np.stack(rows), np.stack(masks)
+
+
 def inputs() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The demo's inputs by name."""
     return {
