@@ -200,8 +200,8 @@ void OnlinePackedEmitter::emitRelative(Value group, Value firstRow,
         k, {stripRows, panelColumns / lanes, lanes},
         {op.getRelativeQuery(), {group, first, zero}},
         {relative, {panel, zero, zero}},
-        {relativeScores, {zero, k.add(k.sub(position, begin), lanes)}}, depth,
-        /*accumulate=*/false);
+        {relativeScores, {zero, k.add(k.sub(position, begin), lanes)}},
+        {zero, depth}, /*accumulate=*/false);
   });
   auto type = k.vectorOf(lanes, softmax.getElement());
   Value nothing = k.constant(type, 0);
