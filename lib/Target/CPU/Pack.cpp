@@ -14,6 +14,9 @@ using namespace mlir::attn;
 using namespace mlir::attn::cpu;
 
 namespace {
+/// Words of a panel's depth up to which its squares are unrolled.
+constexpr int64_t kMostUnrolled = 256;
+
 class PackEmitter {
 public:
   PackEmitter(KernelBuilder &k, PackOp op, const CpuTarget &target)
@@ -39,15 +42,18 @@ private:
         getAffineDimExpr(dim, op.getContext()));
   }
   Value loadVector(Value group, Value row, Value inRange, int64_t column,
-                   int64_t width);
+                   int64_t width, Value base = Value());
   Value loadStrided(ArrayRef<Value> at, int64_t count, int64_t width);
   Value isRowThere(Value row);
   SmallVector<Value> destIndices(Value group, ArrayRef<Value> rest);
   void emitRows(Value group);
   void emitPairedRows(Value group);
   void emitPanels(Value group);
+  void emitSquares(Value group, Value panel, Value firstRow, int64_t lane,
+                   bool isWhole);
   void emitSquare(Value group, Value panel, Value firstRow, int64_t lane,
-                  bool isWhole);
+                  bool isWhole, Value base, int64_t column);
+  void emitCopiedPanels(Value group);
   void transpose(SmallVectorImpl<Value> &rows);
 
   KernelBuilder &k;
@@ -70,19 +76,23 @@ SmallVector<Value> PackEmitter::destIndices(Value group, ArrayRef<Value> rest) {
 }
 
 /// `width` elements of a row from `column` on, in the destination's element
-/// type and scaled; zero beyond the source.
+/// type and scaled; zero beyond the source. From `base` on, if that is given,
+/// where the source has all of them.
 Value PackEmitter::loadVector(Value group, Value row, Value inRange,
-                              int64_t column, int64_t width) {
+                              int64_t column, int64_t width, Value base) {
   Type to = isPaired ? source.getElementType() : dest.getElementType();
   auto resultType = k.vectorOf(width, to),
        type = k.vectorOf(width, source.getElementType());
-  int64_t count = std::min(width, depth - column);
+  int64_t count = base ? width : std::min(width, depth - column);
   if (count <= 0)
     return k.constant(resultType, 0);
   SmallVector<Value> at(source.getRank());
   for (unsigned position = 0; position < at.size(); ++position) {
     unsigned dim = op.getMap().getDimPosition(position);
-    at[position] = dim == 0 ? group : dim == 1 ? row : k.index(column);
+    at[position] = dim == 0   ? group
+                   : dim == 1 ? row
+                   : base     ? base
+                              : k.index(column);
   }
   Value value;
   if (!hasUnitStride) {
@@ -191,46 +201,88 @@ void PackEmitter::transpose(SmallVectorImpl<Value> &square) {
 }
 
 /// `lanes` rows from `firstRow` on become lanes [lane, lane + lanes) of a
-/// panel.
+/// panel: a loop over squares where there are many, then the rest.
+void PackEmitter::emitSquares(Value group, Value panel, Value firstRow,
+                              int64_t lane, bool isWhole) {
+  int64_t words = dest.getDimSize((hasGroup ? 1 : 0) + 1), column = 0;
+  if (words > kMostUnrolled) {
+    column = depth / (isPaired ? 2 : 1) / lanes * lanes;
+    k.forLoop(k.index(0), k.index(column), lanes, [&](Value base) {
+      emitSquare(group, panel, firstRow, lane, isWhole, base, 0);
+    });
+  }
+  for (; column < words; column += lanes)
+    emitSquare(group, panel, firstRow, lane, isWhole, Value(), column);
+}
+
+/// One square of `emitSquares`, from `base` or else from `column` on.
 void PackEmitter::emitSquare(Value group, Value panel, Value firstRow,
-                             int64_t lane, bool isWhole) {
+                             int64_t lane, bool isWhole, Value base,
+                             int64_t column) {
   int64_t perWord = isPaired ? 2 : 1,
           words = dest.getDimSize((hasGroup ? 1 : 0) + 1);
   auto wordType = k.vectorOf(lanes, word),
        stored = k.vectorOf(lanes * perWord, dest.getElementType());
-  for (int64_t column = 0; column < words; column += lanes) {
-    SmallVector<Value> square;
-    for (int64_t r = 0; r < lanes; ++r) {
-      Value row = k.add(firstRow, r),
-            isThere = isWhole ? isRowThere(row) : Value();
-      if (!isWhole) { // a row beyond the last is read as the last one, and
-                      // dropped
-        Value inside = k.less(row, rows), last = k.sub(rows, k.index(1));
-        row = k.min(row, last);
-        isThere = isRowThere(row);
-        isThere =
-            isThere
-                ? arith::AndIOp::create(k.b, k.loc, inside, isThere).getResult()
-                : inside;
-      }
-      Value value =
-          loadVector(group, row, isThere, column * perWord, lanes * perWord);
-      square.push_back(
-          isPaired ? vector::BitCastOp::create(k.b, k.loc, wordType, value)
-                         .getResult()
-                   : value);
+  SmallVector<Value> square;
+  for (int64_t r = 0; r < lanes; ++r) {
+    Value row = k.add(firstRow, r),
+          isThere = isWhole ? isRowThere(row) : Value();
+    if (!isWhole) { // a row beyond the last is read as the last one, and
+                    // dropped
+      Value inside = k.less(row, rows), last = k.sub(rows, k.index(1));
+      row = k.min(row, last);
+      isThere = isRowThere(row);
+      isThere =
+          isThere
+              ? arith::AndIOp::create(k.b, k.loc, inside, isThere).getResult()
+              : inside;
     }
-    transpose(square);
-    for (int64_t r = 0; r < std::min(lanes, words - column); ++r) {
-      Value value =
-          isPaired ? vector::BitCastOp::create(k.b, k.loc, stored, square[r])
-                         .getResult()
-                   : square[r];
-      k.store(value, flat,
-              destIndices(group, {panel, k.index(column + r),
-                                  k.index(lane * perWord)}));
-    }
+    Value value =
+        loadVector(group, row, isThere, column * perWord, lanes * perWord,
+                   base ? k.mul(base, perWord) : base);
+    square.push_back(
+        isPaired
+            ? vector::BitCastOp::create(k.b, k.loc, wordType, value).getResult()
+            : value);
   }
+  transpose(square);
+  for (int64_t r = 0; r < std::min(lanes, words - column); ++r) {
+    Value value = isPaired
+                      ? vector::BitCastOp::create(k.b, k.loc, stored, square[r])
+                            .getResult()
+                      : square[r];
+    k.store(
+        value, flat,
+        destIndices(group, {panel, base ? k.add(base, r) : k.index(column + r),
+                            k.index(lane * perWord)}));
+  }
+}
+
+/// Panels of a source whose rows are its contiguous dimension: a step of the
+/// depth is a copy.
+void PackEmitter::emitCopiedPanels(Value group) {
+  int64_t columns = dest.getShape().back();
+  VectorType type = k.vectorOf(lanes, word);
+  Value zero = k.constant(type, 0);
+  k.forLoop(k.index(0), k.ceilDiv(rows, columns), 1, [&](Value panel) {
+    Value firstRow = k.mul(panel, columns);
+    SmallVector<Value> masks;
+    for (int64_t lane = 0; lane < columns; lane += lanes)
+      masks.push_back(k.maskBelow(lanes, k.sub(rows, k.add(firstRow, lane))));
+    k.forLoop(k.index(0), k.index(depth), 1, [&](Value step) {
+      SmallVector<Value> at(source.getRank(), group);
+      at[positionOf(2)] = step;
+      for (auto [i, mask] : llvm::enumerate(masks)) {
+        at[positionOf(1)] = k.add(firstRow, i * lanes);
+        Value value = vector::MaskedLoadOp::create(
+            k.b, k.loc, type, op.getSource(), at, mask, zero);
+        if (double scale = op.getScale().convertToDouble(); scale != 1.0)
+          value = k.mulf(value, k.constant(type, scale));
+        k.store(value, op.getDest(),
+                destIndices(group, {panel, step, k.index(i * lanes)}));
+      }
+    });
+  });
 }
 
 void PackEmitter::emitPanels(Value group) {
@@ -246,7 +298,7 @@ void PackEmitter::emitPanels(Value group) {
       k.b.setInsertionPointToStart(whole ? branch.thenBlock()
                                          : branch.elseBlock());
       for (int64_t lane = 0; lane < columns; lane += lanes)
-        emitSquare(group, panel, k.add(firstRow, lane), lane, whole);
+        emitSquares(group, panel, k.add(firstRow, lane), lane, whole);
     }
   });
 }
@@ -262,8 +314,12 @@ void PackEmitter::emit() {
     flat = memref::CollapseShapeOp::create(k.b, k.loc, flat, groups);
   }
   auto body = [&](Value group) {
+    bool isCopy = !isPaired && !op.getValid() &&
+                  source.getElementType() == dest.getElementType() &&
+                  positionOf(1) + 1 == source.getRank() &&
+                  source.isLastDimUnitStride();
     if (op.getLayout() == PackLayout::Panels)
-      emitPanels(group);
+      isCopy ? emitCopiedPanels(group) : emitPanels(group);
     else if (isPaired)
       emitPairedRows(group);
     else
