@@ -3,7 +3,7 @@
 """Rebuilds the generated pages under docs/ from TableGen and from the phase table.
 
 They are committed so that they can be read without a build; `--check` says which of them are out of date. In pages that
-people write, a ```sh block followed by `<!-- output -->` and another block is run, and its output put there.
+people write, the text between `<!-- forms -->` marks comes from TableGen too, a ```sh block followed by `<!-- output -->` and another block is run, and its output put there.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import ods
@@ -66,10 +67,21 @@ def pipeline_page():
     return "\n".join(lines)
 
 
+def forms_section():
+    """A table of all forms, then each with its description."""
+    lines, sections = ["| `--form=` | keys and their defaults | what becomes of the attention |", "| --- | --- | --- |"], []
+    for form, name, keys in ods.forms():
+        spelled = ", ".join(f"`{key}={default.replace('::mlir::attn::', '')}`" for key, default in keys) or "–"
+        lines.append(f"| `{name}` | {spelled} | {form.summary} |")
+        sections.append(f"### {name}: {form.summary}\n\n{textwrap.dedent(form.description).strip()}\n")
+    return "\n".join(lines) + "\n\n" + "\n".join(sections)
+
+
 def run_commands(path, build):
     """A written page with the outputs that its commands have now. They share a folder, with the sources as $SOURCE."""
     text = path.read_text()
     text = re.sub(r"(?<=<!-- phases -->\n)```mermaid\n.*?```\n", lambda _: diagram(), text, flags=re.S)
+    text = re.sub(r"(?<=<!-- forms -->\n).*?(?=<!-- end of forms -->)", lambda _: forms_section(), text, flags=re.S)
     pattern = re.compile(r"(```sh\n(.*?)```\n<!-- output -->\n```\w*\n)(.*?)(```\n)", re.S)
     if not pattern.search(text):
         return text

@@ -86,6 +86,18 @@ def attributes():
     return _dialect_records("AttrDef", "mnemonic")
 
 
+def forms():
+    """Every form of attention: its record, the name on the command line, and (key, default) of its parameters."""
+    if not dialect_files():
+        return []
+    table, found = records(*dialect_files()), []
+    for one in attributes():
+        if one.definition in table["!instanceof"].get("Attn_FormAttr", []):
+            keys = [(name, table[kind["def"]]["defaultValue"]) for kind, name in table[one.definition]["parameters"]["args"]]
+            found.append((one, one.name.removeprefix("attn.").removesuffix("_form").replace("_", "-"), keys))
+    return found
+
+
 def passes():
     """Every pass."""
     found = []

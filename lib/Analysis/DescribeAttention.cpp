@@ -17,7 +17,7 @@ double mlir::attn::estimateVisibleKeys(MaskAttrInterface mask, int64_t heads,
   if (!mask || heads <= 0 || queries <= 0 || keys <= 0)
     return double(keys);
   // The middles of equal strips; masks are sums of few intervals or periodic.
-  constexpr int64_t kSamples = 61, kKeySamples = 8192;
+  constexpr int64_t kSamples = 251, kKeySamples = 4096;
   int64_t samples = std::min(queries, kSamples);
   int64_t step = std::max<int64_t>(1, keys / kKeySamples);
   int64_t seen = 0;

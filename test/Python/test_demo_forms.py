@@ -46,5 +46,5 @@ def test_forms_that_are_not_computed(forms, tmp_path):
         forms.compile_form(square, "magic", tmp_path / "b.so")
     with pytest.raises(forms.Refused, match="expected as many queries as keys, got 32 and 48"):
         forms.compile_form(cross, "window,before=2", tmp_path / "c.so")
-    with pytest.raises(SystemExit, match="expected one of before, after, dilation"):
+    with pytest.raises(SystemExit, match="expected one of before, after, dilation, globals"):
         forms.compile_form(square, "window,width=2", tmp_path / "d.so")

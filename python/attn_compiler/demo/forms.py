@@ -21,6 +21,7 @@ from . import encoder
 FORMS = [
     ("exact", "exact", "exact"),
     ("window ±64 / ±256", "window,before=64,after=64", "window,before=256,after=256"),
+    ("window + 16 / 64 globals", "window,before=64,after=64,globals=16", "window,before=256,after=256,globals=64"),
     ("low-rank 128 / 256", "low-rank,k=128", "low-rank,k=256"),
     ("LSH 4 rounds", "lsh,rounds=4", "lsh,rounds=4"),
     ("LSH 8 rounds", "lsh,rounds=8", "lsh,rounds=8"),

@@ -47,3 +47,18 @@ func.func private @negative_window_reach() attributes {form = #attn.window_form<
 
 // expected-error @+1 {{expected a dilation in [1, 2^20] (C2), got 0}}
 func.func private @negative_window_dilation() attributes {form = #attn.window_form<dilation = 0>}
+
+// -----
+
+// expected-error @+1 {{expected globals in [0, 2^20] (C3), got -1}}
+func.func private @negative_window_globals() attributes {form = #attn.window_form<globals = -1>}
+
+// -----
+
+// expected-error @+1 {{expected a chunk in [1, 2^40] (C1), got 0}}
+func.func private @negative_local_chunk() attributes {form = #attn.local_form<chunk = 0>}
+
+// -----
+
+// expected-error @+1 {{expected look_back and look_ahead in [0, 2^20] (C2), got -2}}
+func.func private @negative_local_look() attributes {form = #attn.local_form<look_ahead = -2>}

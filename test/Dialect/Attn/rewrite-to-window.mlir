@@ -9,7 +9,7 @@
 func.func @plain(%q: tensor<100x4xf32>) -> tensor<100x4xf32> {
   // CHECK: mask #attn.window<before = 8, after = 256, top_left>
   // CHECK-SAME: {attn.label = "a", attn.rewritten = #attn.window_form<before = 8>}
-  // expected-remark @+1 {{'a' rewritten to window: 9.30e+04 flops, 6.40e+03 bytes instead of 1.60e+05 flops, 6.40e+03 bytes at 100 queries and 100 keys; error: without a bound: keys outside of the window are lost}}
+  // expected-remark @+1 {{'a' rewritten to window: 9.30e+04 flops, 6.40e+03 bytes instead of 1.60e+05 flops, 6.40e+03 bytes at 100 queries and 100 keys; error: without a bound: what the hidden keys would have contributed is lost}}
   %o = attn.attention ins(%q, %q, %q : tensor<100x4xf32>, tensor<100x4xf32>, tensor<100x4xf32>)
       outs(%q : tensor<100x4xf32>) maps [#q, #k, #v, #o]
       {attn.form = #attn.window_form<before = 8>, attn.label = "a"} -> tensor<100x4xf32>
@@ -43,4 +43,22 @@ func.func @negative_cross(%q: tensor<100x4xf32>, %k: tensor<90x4xf32>) -> tensor
   %o = attn.attention ins(%q, %k, %k : tensor<100x4xf32>, tensor<90x4xf32>, tensor<90x4xf32>)
       outs(%q : tensor<100x4xf32>) maps [#q, #k, #v, #o] {attn.form = #attn.window_form} -> tensor<100x4xf32>
   return %o : tensor<100x4xf32>
+}
+
+// CHECK-LABEL: func.func @globals
+func.func @globals(%q: tensor<100x4xf32>, %k: tensor<100x4xf32>) -> tensor<100x4xf32> {
+  // CHECK: mask #attn.any_of<[#attn.window<before = 0, after = 0, top_left>, #attn.global<tokens = [0 to 10], both, top_left>]>
+  // expected-remark @+1 {{'attn.attention' rewritten to window: 3.18e+04 flops}}
+  %o = attn.attention ins(%q, %k, %k : tensor<100x4xf32>, tensor<100x4xf32>, tensor<100x4xf32>)
+      outs(%q : tensor<100x4xf32>) maps [#q, #k, #v, #o] {attn.form = #attn.window_form<before = 0, after = 0, globals = 10>} -> tensor<100x4xf32>
+  return %o : tensor<100x4xf32>
+}
+
+// CHECK-LABEL: func.func @negative_globals
+func.func @negative_globals(%q: tensor<8x4xf32>, %k: tensor<8x4xf32>) -> tensor<8x4xf32> {
+  // CHECK-NOT: mask
+  // expected-remark @+1 {{'attn.attention' stays exact, not window: expected}}
+  %o = attn.attention ins(%q, %k, %k : tensor<8x4xf32>, tensor<8x4xf32>, tensor<8x4xf32>)
+      outs(%q : tensor<8x4xf32>) maps [#q, #k, #v, #o] {attn.form = #attn.window_form<globals = 10>} -> tensor<8x4xf32>
+  return %o : tensor<8x4xf32>
 }

@@ -16,26 +16,56 @@ Cost ExactFormAttr::getCost(const AttentionShape &shape) const {
 
 std::string ExactFormAttr::getErrorContract() const { return "rounding alone"; }
 
+/// What both masks say of themselves.
+static constexpr char kLost[] =
+    "without a bound: what the hidden keys would have contributed is lost";
+
+static constexpr int64_t kMaxReach = int64_t(1) << 40, kMaxCount = 1 << 20;
+
 LogicalResult
 WindowFormAttr::verify(function_ref<InFlightDiagnostic()> emitError,
-                       int64_t before, int64_t after, int64_t dilation) {
-  constexpr int64_t kMaxReach = int64_t(1) << 40, kMaxDilation = 1 << 20;
+                       int64_t before, int64_t after, int64_t dilation,
+                       int64_t globals) {
   for (int64_t reach : {before, after})
     if (reach < 0 || reach > kMaxReach)
       return emitError() << "expected before and after in [0, 2^40] (C1), got "
                          << reach;
-  if (dilation < 1 || dilation > kMaxDilation)
+  if (dilation < 1 || dilation > kMaxCount)
     return emitError() << "expected a dilation in [1, 2^20] (C2), got "
                        << dilation;
+  if (globals < 0 || globals > kMaxCount)
+    return emitError() << "expected globals in [0, 2^20] (C3), got " << globals;
   return success();
 }
 
 Cost WindowFormAttr::getCost(const AttentionShape &shape) const {
-  double span = 1.0 + double(getBefore() / getDilation()) +
-                double(getAfter() / getDilation());
-  return softmaxCost(shape, std::min(span, shape.visible));
+  double globals = std::min(double(getGlobals()), double(shape.keys));
+  double keys = 1.0 + double(getBefore() / getDilation()) +
+                double(getAfter() / getDilation()) + globals;
+  // The rows of global tokens see all keys, the others the window.
+  double share = shape.queries ? std::min(1.0, globals / shape.queries) : 0;
+  double mean = share * shape.visible + (1 - share) * keys;
+  return softmaxCost(shape, std::min(mean, shape.visible));
 }
 
-std::string WindowFormAttr::getErrorContract() const {
-  return "without a bound: keys outside of the window are lost";
+std::string WindowFormAttr::getErrorContract() const { return kLost; }
+
+LogicalResult
+LocalFormAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                      int64_t chunk, int64_t lookBack, int64_t lookAhead) {
+  if (chunk < 1 || chunk > kMaxReach)
+    return emitError() << "expected a chunk in [1, 2^40] (C1), got " << chunk;
+  for (int64_t chunks : {lookBack, lookAhead})
+    if (chunks < 0 || chunks > kMaxCount)
+      return emitError()
+             << "expected look_back and look_ahead in [0, 2^20] (C2), got "
+             << chunks;
+  return success();
 }
+
+Cost LocalFormAttr::getCost(const AttentionShape &shape) const {
+  double keys = double(getChunk()) * double(1 + getLookBack() + getLookAhead());
+  return softmaxCost(shape, std::min(keys, shape.visible));
+}
+
+std::string LocalFormAttr::getErrorContract() const { return kLost; }

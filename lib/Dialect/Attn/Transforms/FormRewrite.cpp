@@ -38,6 +38,35 @@ void mlir::attn::reportRefused(Operation *op, FormAttrInterface form,
                    << form.getFormName() << ": " << reason;
 }
 
+FormRewrite
+mlir::attn::restrictKeys(AttentionOp op,
+                         llvm::function_ref<Attribute(Alignment)> makeMask) {
+  int64_t queries = op.getStaticExtent(AttentionOp::kQuery);
+  int64_t keys = op.getStaticExtent(AttentionOp::kKey);
+  bool areKnown =
+      !ShapedType::isDynamic(queries) && !ShapedType::isDynamic(keys);
+  if (areKnown && queries != keys)
+    return FormRewrite::refuse("expected as many queries as keys, got " +
+                               Twine(queries) + " and " + Twine(keys));
+  // The corners are one where the lengths are; a cache is longer in front.
+  Attribute mask =
+      makeMask(areKnown ? Alignment::TopLeft : Alignment::BottomRight);
+  std::string problem;
+  {
+    ScopedDiagnosticHandler handler(
+        op.getContext(), [&](Diagnostic &error) { problem = error.str(); });
+    int64_t heads = op.getStaticExtent(AttentionOp::kHead);
+    (void)cast<MaskAttrInterface>(mask).verifyFor(
+        [&] { return emitError(op.getLoc()); }, heads, queries, keys);
+  }
+  if (!problem.empty())
+    return FormRewrite::refuse(problem);
+  if (std::optional<MaskAttrInterface> own = op.getMask())
+    mask = AllOfAttr::get(op.getContext(), {Attribute(*own), mask});
+  op.setMaskAttr(cast<MaskAttrInterface>(mask));
+  return FormRewrite::replace(op);
+}
+
 FormCounts mlir::attn::rewriteForms(
     Operation *root, llvm::function_ref<bool(Attribute)> isOwn,
     llvm::function_ref<FormRewrite(OpBuilder &, AttentionOp, Attribute)>

@@ -28,22 +28,16 @@ struct RewriteToWindow
 
 static FormRewrite rewriteToWindow(OpBuilder &builder, AttentionOp op,
                                    WindowFormAttr form) {
-  int64_t queries = op.getStaticExtent(AttentionOp::kQuery);
-  int64_t keys = op.getStaticExtent(AttentionOp::kKey);
-  bool areKnown =
-      !ShapedType::isDynamic(queries) && !ShapedType::isDynamic(keys);
-  if (areKnown && queries != keys)
-    return FormRewrite::refuse("expected as many queries as keys, got " +
-                               Twine(queries) + " and " + Twine(keys));
-  // The corners are one where the lengths are; a cache is longer in front.
-  Alignment alignment = areKnown ? Alignment::TopLeft : Alignment::BottomRight;
-  Attribute mask =
-      WindowAttr::get(builder.getContext(), form.getBefore(), form.getAfter(),
-                      form.getDilation(), alignment);
-  if (std::optional<MaskAttrInterface> own = op.getMask())
-    mask = AllOfAttr::get(builder.getContext(), {Attribute(*own), mask});
-  op.setMaskAttr(cast<MaskAttrInterface>(mask));
-  return FormRewrite::replace(op);
+  MLIRContext *context = builder.getContext();
+  return restrictKeys(op, [&](Alignment alignment) -> Attribute {
+    Attribute mask = WindowAttr::get(context, form.getBefore(), form.getAfter(),
+                                     form.getDilation(), alignment);
+    if (form.getGlobals() == 0)
+      return mask;
+    Attribute first = GlobalAttr::get(context, {0, form.getGlobals()},
+                                      GlobalSide::Both, alignment);
+    return AnyOfAttr::get(context, {mask, first});
+  });
 }
 
 void RewriteToWindow::runOnOperation() {

@@ -55,18 +55,39 @@ def Attn_ExactForm : Attn_FormAttr<"Exact", "exact"> {
 
 def Attn_WindowForm : Attn_FormAttr<"Window", "window", (ins
     DefaultValuedParameter<"int64_t", "256">:$before, DefaultValuedParameter<"int64_t", "256">:$after,
-    DefaultValuedParameter<"int64_t", "1">:$dilation)> {
-  let summary = "keys around the query's own position";
+    DefaultValuedParameter<"int64_t", "1">:$dilation, DefaultValuedParameter<"int64_t", "0">:$globals)> {
+  let summary = "keys around the query's own position, and global tokens";
   let description = [{
-    Restricts an attention to the keys `before` and `after` a query's own position, every `dilation`-th of them
-    (Longformer, section 3.1), in addition to the mask that it has. For queries and keys of one length.
+    Restricts an attention to the keys `before` and `after` a query's own position, every `dilation`-th of them, and to the
+    first `globals` tokens, which all queries see and which see all keys (Longformer, section 3.1; global tokens use the
+    projections of the others). The mask that the attention has stays. For queries and keys of one length.
 
-    Error contract: what keys outside of the window would have contributed is lost; there is no bound.
+    Error contract: what the other keys would have contributed is lost; there is no bound.
 
     ```mlir
-    #form = #attn.window_form<before = 128, after = 128>
+    #form = #attn.window_form<before = 128, after = 128, globals = 16>
     ```
-    Constraints: C1 `before` and `after` lie in [0, 2^40]; C2 `dilation` lies in [1, 2^20].
+    Constraints: C1 `before` and `after` lie in [0, 2^40]; C2 `dilation` lies in [1, 2^20]; C3 `globals` lies in
+    [0, 2^20].
+  }];
+  let genVerifyDecl = 1;
+}
+
+def Attn_LocalForm : Attn_FormAttr<"Local", "local", (ins
+    DefaultValuedParameter<"int64_t", "64">:$chunk, DefaultValuedParameter<"int64_t", "1">:$look_back,
+    DefaultValuedParameter<"int64_t", "1">:$look_ahead)> {
+  let summary = "keys of the query's own chunk and of its neighbours";
+  let description = [{
+    Cuts positions into chunks of `chunk` and restricts an attention to the keys of a query's own chunk, of `look_back`
+    chunks before it and of `look_ahead` after it, without wraparound (the local attention of Reformer models). The mask
+    that the attention has stays. For queries and keys of one length.
+
+    Error contract: what the other keys would have contributed is lost; there is no bound.
+
+    ```mlir
+    #form = #attn.local_form<chunk = 128, look_ahead = 0>
+    ```
+    Constraints: C1 `chunk` lies in [1, 2^40]; C2 `look_back` and `look_ahead` lie in [0, 2^20].
   }];
   let genVerifyDecl = 1;
 }

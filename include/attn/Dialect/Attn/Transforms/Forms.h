@@ -66,6 +66,12 @@ FormCounts rewriteForms(
       });
 }
 
+/// Gives an attention the mask that `makeMask` makes, besides the one that it
+/// has. Refused where positions of queries and keys are not the same, or the
+/// mask does not fit.
+FormRewrite restrictKeys(AttentionOp op,
+                         llvm::function_ref<Attribute(Alignment)> makeMask);
+
 /// A remark that `op`, once an attention of that shape, now is `form`: costs of
 /// both, and the error contract.
 void reportRewritten(Operation *op, FormAttrInterface form,
