@@ -6,6 +6,7 @@ Tests count their instructions, and pages of the documentation show them.
 """
 
 import argparse
+import collections
 import re
 import sys
 from pathlib import Path
@@ -30,7 +31,7 @@ def loops(text):
         jump = re.match(r"j\w+\s+(\S+)", code)
         if jump:
             if jump[1] == label:
-                found.append(body)
+                found.append([*body[:-1], code.replace(label, "top")])
             label, body = None, []
     return found
 
@@ -45,6 +46,17 @@ def products(text):
     return [loop for loop in loops(text) if 3 * count(loop, r"^vfn?madd\d+[ps][sd]\s|^vdpbf16ps") >= len(loop)]
 
 
+def renamed(loop):
+    """The loop with registers named in the order they appear in, so that another allocation reads the same."""
+    names = {}
+
+    def name(match):
+        kind = match[1] or "r"
+        return names.setdefault(match[0], f"%{kind}{sum(1 for one in names.values() if one[1:].startswith(kind))}")
+
+    return [re.sub(r"%(?:([xyz]mm)\d+|r\w+|e\w+)", name, re.sub(r"\s+", " ", code)) for code in loop]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("assembly", type=Path)
@@ -53,7 +65,10 @@ def main():
     found = products(options.assembly.read_text())
     if options.number >= len(found):
         sys.exit(f"expected more than {options.number} loops of products, got {len(found)}")
-    print("\n".join(found[options.number]))
+    loop = found[options.number]
+    names = collections.Counter(code.split()[0] for code in loop)
+    print("; " + ", ".join(f"{number} {name}" for name, number in sorted(names.items(), key=lambda one: (-one[1], one[0]))))
+    print("top:", *renamed(loop), sep="\n")
 
 
 if __name__ == "__main__":
