@@ -31,7 +31,8 @@ static constexpr StringLiteral kTileOps[] = {"attn.finalize", "attn.merge",
 
 /// Operations on whole sequences: after `tile` nothing lowers them.
 static constexpr StringLiteral kWholeOps[] = {
-    "attn.attention", "attn.gaussian_projection", "attn.low_rank_attention"};
+    "attn.attention", "attn.gaussian_projection", "attn.low_rank_attention",
+    "attn.lsh_attention"};
 
 static constexpr StringLiteral kTargetLevel[] = {"builtin", "llvm"};
 

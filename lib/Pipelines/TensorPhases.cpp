@@ -76,6 +76,7 @@ void mlir::attn::buildTilePipeline(OpPassManager &manager,
                                    const CpuPipelineOptions &options) {
   manager.addNestedPass<func::FuncOp>(createAttnRecordSignaturePass());
   manager.addPass(createAttnBuildShapeFunctionsPass());
+  manager.addNestedPass<func::FuncOp>(createAttnTileLshPass());
   manager.addNestedPass<func::FuncOp>(createAttnTilePass());
   addCleanUp(manager);
   manager.addPass(createAttnVerifyTiledPass());

@@ -36,8 +36,8 @@ struct ConvertAttnToLinalgPass
   void runOnOperation() override {
     SmallVector<DestinationStyleOpInterface> ops;
     getOperation()->walk([&](DestinationStyleOpInterface op) {
-      if (isa<AttentionOp, OnlineAttentionOp, MergeOp, FinalizeOp,
-              LowRankAttentionOp>(op) &&
+      if (isa<AttentionOp, LshAttentionOp, OnlineAttentionOp, MergeOp,
+              FinalizeOp, LowRankAttentionOp>(op) &&
           op.hasPureTensorSemantics())
         ops.push_back(op);
     });
@@ -49,6 +49,9 @@ struct ConvertAttnToLinalgPass
           llvm::TypeSwitch<Operation *, SmallVector<Value>>(op.getOperation())
               .Case([&](AttentionOp one) {
                 return decomposeAttention(rewriter, one);
+              })
+              .Case([&](LshAttentionOp one) {
+                return decomposeLsh(rewriter, one);
               })
               .Case([&](OnlineAttentionOp one) {
                 return decomposeOnlineAttention(rewriter, one);

@@ -18,10 +18,14 @@ namespace mlir::attn {
 SmallVector<Value> decomposeAttention(OpBuilder &builder, AttentionOp op);
 SmallVector<Value> decomposeOnlineAttention(OpBuilder &builder,
                                             OnlineAttentionOp op);
+SmallVector<Value> decomposeLsh(OpBuilder &builder, LshAttentionOp op);
 SmallVector<Value> decomposeMerge(OpBuilder &builder, MergeOp op);
 SmallVector<Value> decomposeFinalize(OpBuilder &builder, FinalizeOp op);
 SmallVector<Value> decomposeLowRankAttention(OpBuilder &builder,
                                              LowRankAttentionOp op);
+
+/// What a sequence shorter than a chunk is told when the program runs.
+std::string getLshLengthMessage(LshAttentionOp op);
 } // namespace mlir::attn
 
 #endif // ATTN_CONVERSION_ATTNTOLINALG_ATTNTOLINALG_H

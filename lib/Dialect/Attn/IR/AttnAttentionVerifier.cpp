@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "MapResult.h"
+#include "ScoreMod.h"
 
 #include "llvm/ADT/SmallBitVector.h"
 
@@ -293,8 +294,10 @@ LogicalResult verifyTypes(AttentionOp op) {
            << "expected result types equal to the types of output and lse (C7)";
   return success();
 }
+} // namespace
 
-LogicalResult verifyScoreMod(Operation *op, Region &region, Type scoreType) {
+LogicalResult mlir::attn::verifyScoreMod(Operation *op, Region &region,
+                                         Type scoreType, StringRef constraint) {
   if (region.empty())
     return success();
   Block &block = region.front();
@@ -302,26 +305,28 @@ LogicalResult verifyScoreMod(Operation *op, Region &region, Type scoreType) {
   Type expected[] = {scoreType, index, index, index, index};
   if (!llvm::equal(block.getArgumentTypes(), expected))
     return op->emitOpError() << "expected score_mod arguments (" << scoreType
-                             << ", index, index, index, index) (C8)";
+                             << ", index, index, index, index) ("
+           << constraint << ")";
   auto yield =
       dyn_cast_or_null<YieldOp>(block.empty() ? nullptr : &block.back());
   if (!yield || yield.getValue().getType() != scoreType)
     return op->emitOpError()
            << "expected score_mod to end with an attn.yield of " << scoreType
-           << " (C8)";
+           << " ("
+           << constraint << ")";
   for (Operation &inner : block)
     if (!isPure(&inner))
       return inner.emitOpError()
-             << "expected only pure operations in score_mod (C8)";
+             << "expected only pure operations in score_mod ("
+           << constraint << ")";
   return success();
 }
-} // namespace
 
 LogicalResult AttentionOp::verify() {
   if (failed(verifySegments(*this)) || failed(verifyMaps(*this)) ||
       failed(ExtentVerifier(*this).verify()) || failed(verifyTypes(*this)) ||
       failed(verifyRelativeTypes(*this)) ||
-      failed(verifyScoreMod(*this, getScoreMod(), getAccumulatorType())))
+      failed(verifyScoreMod(*this, getScoreMod(), getAccumulatorType(), "C8")))
     return failure();
   if (getScale() && !std::isfinite(getScale()->convertToDouble()))
     return emitOpError() << "expected a finite scale (C9)";

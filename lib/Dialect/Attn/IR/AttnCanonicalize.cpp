@@ -89,3 +89,8 @@ void OnlinePackedOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
                                                  MLIRContext *context) {
   patterns.add<FoldTensorCasts<OnlinePackedOp>>(context);
 }
+
+void LshAttentionOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
+                                                 MLIRContext *context) {
+  patterns.add<FoldTensorCasts<LshAttentionOp>>(context);
+}

@@ -11,6 +11,7 @@
 include "attn/Dialect/Attn/IR/AttnForms.td"
 include "attn/Dialect/Attn/IR/AttnLinearOps.td"
 include "attn/Dialect/Attn/IR/AttnLowRankOps.td"
+include "attn/Dialect/Attn/IR/AttnLsh.td"
 include "attn/Dialect/Attn/IR/AttnOps.td"
 include "attn/Dialect/Attn/IR/AttnPackedOps.td"
 include "attn/Dialect/Attn/IR/AttnTileOps.td"

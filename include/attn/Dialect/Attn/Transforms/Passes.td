@@ -67,4 +67,34 @@ def AttnTilePass : Pass<"attn-tile", "func::FuncOp"> {
                            "linalg::LinalgDialect", "scf::SCFDialect", "tensor::TensorDialect"];
 }
 
+def AttnTileLshPass : Pass<"attn-tile-lsh", "func::FuncOp"> {
+  let summary = "LSH attention in its dense form";
+  let description = [{
+    Every `attn.lsh_attention` becomes the dense form that `convert-attn-to-linalg` gives it.
+
+    Before:
+    ```mlir
+    func.func @f(%x: tensor<2x64x16xf32>, %g: tensor<2x16x4x4xf32>, %init: tensor<2x64x16xf32>) -> tensor<2x64x16xf32> {
+      %o = attn.lsh_attention ins(%x, %x : tensor<2x64x16xf32>, tensor<2x64x16xf32>)
+          rotations(%g : tensor<2x16x4x4xf32>) outs(%init : tensor<2x64x16xf32>)
+          maps [affine_map<(b, h, i, d, e) -> (h, i, d)>, affine_map<(b, h, i, d, e) -> (h, i, e)>,
+                affine_map<(b, h, i, d, e) -> (h, i, e)>]
+          rounds 4 chunk 16 buckets [8] causal -> tensor<2x64x16xf32>
+      return %o : tensor<2x64x16xf32>
+    }
+    ```
+    After, in outline:
+    ```mlir
+    ...
+    %ranks = linalg.generic {...} ins(%buckets, %buckets : ...) outs(...) {
+    ...
+    ```
+  }];
+  let statistics = [
+    Statistic<"numDense", "num-dense", "operations that are computed in their dense form">
+  ];
+  let dependentDialects = ["affine::AffineDialect", "arith::ArithDialect", "cf::ControlFlowDialect",
+                           "linalg::LinalgDialect", "math::MathDialect", "scf::SCFDialect", "tensor::TensorDialect"];
+}
+
 #endif // ATTN_TRANSFORMS_PASSES
