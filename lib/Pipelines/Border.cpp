@@ -25,9 +25,10 @@ static constexpr StringLiteral kTensorLevel[] = {
     "linalg",       "math",       "scf",        "tensor", "ub"};
 
 /// Operations that belong to tiles: before `tile` nothing makes them.
-static constexpr StringLiteral kTileOps[] = {"attn.finalize", "attn.merge",
-                                             "attn.online_attention",
-                                             "attn.online_packed", "attn.pack"};
+static constexpr StringLiteral kTileOps[] = {
+    "attn.bucket_sort",   "attn.finalize", "attn.hash",
+    "attn.lsh_chunks",    "attn.merge",    "attn.online_attention",
+    "attn.online_packed", "attn.pack"};
 
 /// Operations on whole sequences: after `tile` nothing lowers them.
 static constexpr StringLiteral kWholeOps[] = {

@@ -34,9 +34,8 @@ LogicalResult verifyEmittable(Operation *op) {
     if (isa<RankedTensorType>(operand.getType()))
       return op->emitOpError() << "expected memrefs, got " << operand.getType()
                                << "; bufferise first";
-  if (auto online = dyn_cast<OnlinePackedOp>(op);
-      online && !online.getScoreMod().empty())
-    if (Operation *culprit = findUnvectorizable(online.getScoreMod().front()))
+  if (op->getNumRegions() == 1 && !op->getRegion(0).empty())
+    if (Operation *culprit = findUnvectorizable(op->getRegion(0).front()))
       return culprit->emitOpError() << "expected only elementwise operations "
                                        "and constants in a score_mod for this "
                                        "target";
@@ -54,7 +53,8 @@ struct LowerTilesPass : cpu::impl::AttnCpuLowerTilesPassBase<LowerTilesPass> {
     const CpuTarget &target = *described;
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) {
-      if (isa<OnlinePackedOp, PackOp, FinalizeOp, MergeOp>(op))
+      if (isa<OnlinePackedOp, PackOp, FinalizeOp, MergeOp, HashOp, BucketSortOp,
+              LshChunksOp>(op))
         ops.push_back(op);
     });
     for (Operation *op : ops) {
@@ -67,6 +67,9 @@ struct LowerTilesPass : cpu::impl::AttnCpuLowerTilesPassBase<LowerTilesPass> {
             emitOnlinePacked(k, packed, target);
           })
           .Case([&](PackOp pack) { emitPack(k, pack, target); })
+          .Case([&](HashOp hash) { emitHash(k, hash, target); })
+          .Case([&](BucketSortOp sort) { emitBucketSort(k, sort); })
+          .Case([&](LshChunksOp chunks) { emitLshChunks(k, chunks, target); })
           .Case([&](FinalizeOp finalize) { emitFinalize(k, finalize, target); })
           .Case([&](MergeOp merge) { emitMerge(k, merge, target); });
       rewriter.eraseOp(op);

@@ -35,6 +35,15 @@ void emitFinalize(KernelBuilder &k, FinalizeOp op, const CpuTarget &target);
 /// attn.merge: partial states weighted by 2^(their maximum - the common one).
 void emitMerge(KernelBuilder &k, MergeOp op, const CpuTarget &target);
 
+/// attn.hash: the argmax fused into the product with the rotations.
+void emitHash(KernelBuilder &k, HashOp op, const CpuTarget &target);
+
+/// attn.bucket_sort: a counting sort a round.
+void emitBucketSort(KernelBuilder &k, BucketSortOp op);
+
+/// attn.lsh_chunks: the streaming softmax over gathered chunks.
+void emitLshChunks(KernelBuilder &k, LshChunksOp op, const CpuTarget &target);
+
 } // namespace mlir::attn::cpu
 
 #endif // ATTN_TARGET_CPU_KERNELS_H

@@ -5,19 +5,15 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "attn/Dialect/Attn/IR/Attn.h"
+#include "TileOps.h"
 
 using namespace mlir;
 using namespace mlir::attn;
 
-namespace {
-using Effects =
-    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>;
+using Effects = TileEffects;
 
-/// Reads of the inputs and writes of the destinations where they are memrefs;
-/// tensors have no effects.
-void addEffects(DestinationStyleOpInterface op, bool readsInits,
-                Effects &effects) {
+void mlir::attn::addTileEffects(DestinationStyleOpInterface op, bool readsInits,
+                                TileEffects &effects) {
   for (OpOperand &operand : op->getOpOperands()) {
     if (!isa<MemRefType>(operand.get().getType()))
       continue;
@@ -32,14 +28,13 @@ void addEffects(DestinationStyleOpInterface op, bool readsInits,
 }
 
 Speculation::Speculatability
-getTileSpeculatability(DestinationStyleOpInterface op) {
+mlir::attn::getTileSpeculatability(DestinationStyleOpInterface op) {
   return op.hasPureTensorSemantics() ? Speculation::Speculatable
                                      : Speculation::NotSpeculatable;
 }
 
-/// Result types are those of the destinations on tensors, none on memrefs.
-LogicalResult verifyResults(DestinationStyleOpInterface op,
-                            StringRef constraint) {
+LogicalResult mlir::attn::verifyTileResults(DestinationStyleOpInterface op,
+                                            StringRef constraint) {
   SmallVector<Type> expected;
   for (Value init : op.getDpsInits())
     if (isa<RankedTensorType>(init.getType()))
@@ -51,6 +46,7 @@ LogicalResult verifyResults(DestinationStyleOpInterface op,
   return success();
 }
 
+namespace {
 /// acc [G, T, E'], max and sum [G, T] with one element type, optionally all
 /// static.
 LogicalResult verifyState(Operation *op, Value acc, Value max, Value sum,
@@ -199,11 +195,11 @@ LogicalResult OnlineAttentionOp::verify() {
   if (failed(verifyState(getOperation(), getAcc(), getMax(), getSum(), "C3",
                          /*isStatic=*/true)))
     return failure();
-  return verifyResults(*this, "C4");
+  return verifyTileResults(*this, "C4");
 }
 
 void OnlineAttentionOp::getEffects(Effects &effects) {
-  addEffects(*this, /*readsInits=*/true, effects);
+  addTileEffects(*this, /*readsInits=*/true, effects);
 }
 
 Speculation::Speculatability OnlineAttentionOp::getSpeculatability() {
@@ -245,11 +241,11 @@ LogicalResult OnlinePackedOp::verify() {
              << "expected panels like those of key as relative (C1), got "
              << relative << " for " << key;
   }
-  return verifyResults(*this, "C2");
+  return verifyTileResults(*this, "C2");
 }
 
 void OnlinePackedOp::getEffects(Effects &effects) {
-  addEffects(*this, /*readsInits=*/true, effects);
+  addTileEffects(*this, /*readsInits=*/true, effects);
 }
 
 Speculation::Speculatability OnlinePackedOp::getSpeculatability() {
@@ -279,11 +275,11 @@ LogicalResult MergeOp::verify() {
                            << partialType << " for " << wholeType;
     splits = partialType.getShape().front();
   }
-  return verifyResults(*this, "C3");
+  return verifyTileResults(*this, "C3");
 }
 
 void MergeOp::getEffects(Effects &effects) {
-  addEffects(*this, /*readsInits=*/false, effects);
+  addTileEffects(*this, /*readsInits=*/false, effects);
 }
 
 Speculation::Speculatability MergeOp::getSpeculatability() {
@@ -314,11 +310,11 @@ LogicalResult FinalizeOp::verify() {
       failed(verifyTileMap(getOperation(), "lse", mapAt(maps, 1), getLse(), 3,
                            lseDims.drop_front(isSingle), {0}, "C2")))
     return failure();
-  return verifyResults(*this, "C3");
+  return verifyTileResults(*this, "C3");
 }
 
 void FinalizeOp::getEffects(Effects &effects) {
-  addEffects(*this, /*readsInits=*/false, effects);
+  addTileEffects(*this, /*readsInits=*/false, effects);
 }
 
 Speculation::Speculatability FinalizeOp::getSpeculatability() {
@@ -362,11 +358,11 @@ LogicalResult PackOp::verify() {
     return emitOpError()
            << "expected the source to fit the destination (C3), got " << source
            << " for " << dest;
-  return verifyResults(*this, "C4");
+  return verifyTileResults(*this, "C4");
 }
 
 void PackOp::getEffects(Effects &effects) {
-  addEffects(*this, /*readsInits=*/false, effects);
+  addTileEffects(*this, /*readsInits=*/false, effects);
 }
 
 Speculation::Speculatability PackOp::getSpeculatability() {

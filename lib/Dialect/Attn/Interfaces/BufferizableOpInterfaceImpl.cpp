@@ -90,6 +90,12 @@ void mlir::attn::registerBufferizableOpInterfaceExternalModels(
         *context);
     FinalizeOp::attachInterface<TileOpModel<FinalizeOp, /*readsInits=*/false>>(
         *context);
+    HashOp::attachInterface<TileOpModel<HashOp, /*readsInits=*/false>>(
+        *context);
+    BucketSortOp::attachInterface<
+        TileOpModel<BucketSortOp, /*readsInits=*/false>>(*context);
+    LshChunksOp::attachInterface<
+        TileOpModel<LshChunksOp, /*readsInits=*/false>>(*context);
     PackOp::attachInterface<TileOpModel<PackOp, /*readsInits=*/false>>(
         *context);
     PackedMatmulOp::attachInterface<

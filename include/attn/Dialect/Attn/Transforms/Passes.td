@@ -68,9 +68,13 @@ def AttnTilePass : Pass<"attn-tile", "func::FuncOp"> {
 }
 
 def AttnTileLshPass : Pass<"attn-tile-lsh", "func::FuncOp"> {
-  let summary = "LSH attention in its dense form";
+  let summary = "LSH attention as hash, sort and gathered chunks";
   let description = [{
-    Every `attn.lsh_attention` becomes the dense form that `convert-attn-to-linalg` gives it.
+    Every `attn.lsh_attention` becomes `attn.hash`, `attn.bucket_sort` and `attn.lsh_chunks`. Operands whose vectors are
+    not contiguous, not of `column-align` elements or narrower than the type of sums are copied first. Lengths that the
+    types leave open are checked when the program runs. What the kernels do not cover (a rolled axis of chunks, invalid
+    tokens that attend, a log-sum-exp with the own position) becomes the dense form of `convert-attn-to-linalg`, with a
+    remark.
 
     Before:
     ```mlir
@@ -86,11 +90,19 @@ def AttnTileLshPass : Pass<"attn-tile-lsh", "func::FuncOp"> {
     After, in outline:
     ```mlir
     ...
-    %ranks = linalg.generic {...} ins(%buckets, %buckets : ...) outs(...) {
+    %hash:2 = attn.hash ins(%x : tensor<2x64x16xf32>) rotations(...) outs(...) map ... buckets [8] epsilon ...
+    ...
+    %sort:3 = attn.bucket_sort ins(%hash#1 : tensor<1x2x4x64xi32>) outs(...) first(...) code(...) num_buckets 8 ...
+    ...
+    %chunks:3 = attn.lsh_chunks ins(%x, %x, %hash#0, %sort#0 : ...) first(%sort#1 : ...) code(%sort#2 : ...) outs(...) ...
     ...
     ```
   }];
+  let options = [
+    Option<"columnAlign", "column-align", "int64_t", "16", "what the length of vectors must be a multiple of">
+  ];
   let statistics = [
+    Statistic<"numTiled", "num-tiled", "operations that became hash, sort and chunks">,
     Statistic<"numDense", "num-dense", "operations that are computed in their dense form">
   ];
   let dependentDialects = ["affine::AffineDialect", "arith::ArithDialect", "cf::ControlFlowDialect",
