@@ -29,6 +29,8 @@ class Case:
     mask: str | None = None
     window: int = 256
     kind: str = "attention"
+    rounds: int = 0  # of hashing
+    same_bucket: bool = True
 
     @property
     def id(self) -> str:
@@ -47,6 +49,8 @@ class Case:
     @property
     def pairs(self) -> int:
         """Query and key pairs that attend, per batch and head."""
+        if self.rounds:  # full windows of two chunks of 64
+            return self.rounds * self.n * 128
         if self.mask is None:
             return self.n * self.m
         reach = min(self.window, self.n) if self.mask == "window" else self.n
@@ -83,6 +87,20 @@ def _square(case: str, lengths, sizes=(64, 128), **options) -> list[Case]:
     return [Case(case, n=n, m=n, d=d, **options) for d in sizes for n in lengths]
 
 
+def _lsh() -> list[Case]:
+    """LSH attention in 1, 4 and 8 rounds; without the test of the bucket; where it pays; and how it grows."""
+    common = {"form": "lsh", "mask": "causal"}
+    made = []
+    for name, same in (("lsh", True), ("lsh-any", False)):
+        for rounds in (1, 4, 8):
+            options = {**common, "kind": "lsh", "rounds": rounds, "same_bucket": same}
+            made += _square(f"{name}{rounds}", (4096, 16384), sizes=(64,), **options)
+    for rounds, n in ((1, 512), (4, 1024), (8, 2048)):
+        made += _square(f"lsh-pays{rounds}", (n,), sizes=(64,), kind="lsh-pays", rounds=rounds, **common)
+    lengths = (4096, 16384, 65536, 262144, 1048576)
+    return made + _square("lsh-long", lengths, sizes=(64,), kind="lsh-long", rounds=4, **common)
+
+
 def all_cases() -> list[Case]:
     """Every case in the order of the table."""
     lengths = (1024, 4096, 16384)
@@ -94,6 +112,7 @@ def all_cases() -> list[Case]:
         Case("decode", heads=32, kv_heads=8, n=1, m=16384, d=128),
         *_square("short", (128,), batch=8),
         *_square("memory", (65536,), sizes=(64,), kind="memory"),
+        *_lsh(),
         Case("minilm", kind="model", form="encoder", batch=8, n=512, m=512),
         Case("minilm", kind="model", form="encoder", batch=1, n=128, m=128),
         Case("compile", kind="compile", form="encoder", batch=8, n=512, m=512),

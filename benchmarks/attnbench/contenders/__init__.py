@@ -54,8 +54,16 @@ _MODEL = {
     "openvino": "models:prepare_openvino",
     "onnxruntime": "models:prepare_onnxruntime",
 }
+_LSH = {
+    OURS: "lsh:prepare_ours",
+    LIMIT: "lsh:prepare_limit",
+    "reformer": "lsh:prepare_reformer",
+    "reformer.compile": "lsh:prepare_compiled",
+}
+_LSH_PAYS = {OURS: "lsh:prepare_ours", "exact": "lsh:prepare_exact"}
 _COMPILE = {OURS: "models:compile_ours", "openvino": "models:compile_openvino", "torch.compile": "models:compile_torch"}
-_TABLES = {"attention": _ATTENTION, "memory": {OURS: "ours:prepare"}, "model": _MODEL, "compile": _COMPILE}
+_TABLES = {"attention": _ATTENTION, "memory": {OURS: "ours:prepare"}, "model": _MODEL, "compile": _COMPILE,
+           "lsh": _LSH, "lsh-pays": _LSH_PAYS, "lsh-long": {OURS: "lsh:prepare_ours"}}
 
 
 def names(kind: str) -> list[str]:

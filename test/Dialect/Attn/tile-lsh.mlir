@@ -58,6 +58,7 @@ func.func @copied(%x: tensor<2x64x12xf16>, %p: tensor<64xi1>, %g: tensor<2x12x1x
 
 // No kernel for the rolled axis of public implementations: the dense form.
 // CHECK-LABEL: func.func @negative_wrapped
+// CHECK: attn.hash
 // CHECK-NOT: attn.
 func.func @negative_wrapped(%x: tensor<2x64x16xf32>, %g: tensor<2x16x2x4xf32>, %init: tensor<2x64x16xf32>)
     -> tensor<2x64x16xf32> {

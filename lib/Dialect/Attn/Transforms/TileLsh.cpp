@@ -46,6 +46,8 @@ public:
   /// What the kernels do not cover, or nothing.
   std::optional<StringRef> findObstacle();
   SmallVector<Value> tile();
+  /// The dense form, whose buckets nevertheless come from the kernel.
+  SmallVector<Value> tileDensely();
 
 private:
   void checkLengths();
@@ -376,6 +378,19 @@ SmallVector<Value> LshTiler::tile() {
   SmallVector<Value> results{writeOutput(chunks.getResult(0), outputMap)};
   if (op.getLse())
     results.push_back(chunks.getResult(2));
+  return results;
+}
+
+SmallVector<Value> LshTiler::tileDensely() {
+  if (!op.getRotations())
+    return decomposeLsh(b, op);
+  auto [x, map] = readable(op.getX(), op.getXMap(), D::kHeadSize);
+  Value buckets = buildHash(x, map).second;
+  auto hashed = cast<LshAttentionOp>(b.clone(*op));
+  hashed.getRotationsMutable().clear();
+  hashed.getInjectedMutable().assign(buckets);
+  SmallVector<Value> results = decomposeLsh(b, hashed);
+  hashed.erase();
   return results;
 }
 

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""LSH attention: our kernel, the hand-scheduled program, and reformer-pytorch in its own convention.
+
+Buckets are two for a chunk of 64 tokens, more than 128 of them as two factors. The peers hash themselves and never test
+the bucket; what they compute is not what we compute, so only our result is checked.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import pathlib
+
+import numpy as np
+
+from .. import tensors
+from ..cases import Case
+from . import Prepared, Settings, Unsupported, limit
+
+CHUNK = 64
+
+
+def factors(n: int) -> list[int]:
+    """Even factors of two buckets a chunk."""
+    buckets = 2 * max(1, -(-n // CHUNK))
+    if buckets <= 128:
+        return [buckets]
+    first = 1
+    while first * first < buckets:
+        first *= 2
+    return [first, 2 * (buckets // (2 * first))]
+
+
+def rotations(case: Case) -> np.ndarray:
+    shape = (case.heads, case.d, case.rounds, sum(factors(case.n)) // 2)
+    return np.random.default_rng(case.n + case.rounds).standard_normal(shape, dtype=np.float32)
+
+
+def text(case: Case) -> str:
+    """The module, whose entry is `main(x, value, rotations) -> output`."""
+    x = f"tensor<{'x'.join(map(str, case.query_shape))}xf32>"
+    g = f"tensor<{'x'.join(map(str, rotations(case).shape))}xf32>"
+    flags = "" if case.same_bucket else " {same_bucket = false}"
+    return f"""\
+#x = affine_map<(b, h, i, d, e) -> (b, h, i, d)>
+#v = affine_map<(b, h, i, d, e) -> (b, h, i, e)>
+func.func @main(%x: {x}, %value: {x}, %g: {g}) -> {x} {{
+  %init = tensor.empty() : {x}
+  %out = attn.lsh_attention ins(%x, %value : {x}, {x}) rotations(%g : {g}) outs(%init : {x}) maps [#x, #v, #v]
+      rounds {case.rounds} chunk {CHUNK} buckets {factors(case.n)} causal{flags} -> {x}
+  return %out : {x}
+}}
+"""
+
+
+def expected_rows(case: Case, x, value, g, rows) -> np.ndarray:
+    """Rows of one head in f64, by sorting as the definition says."""
+    x, value = x.astype(np.float64), value.astype(np.float64)
+    n, positions = case.n, np.arange(case.n)
+    u = np.einsum("id,drs->ris", x, g.astype(np.float64))
+    buckets, first, stride = np.zeros((case.rounds, n), np.int64), 0, 1
+    for factor in factors(n):
+        part = u[..., first : first + factor // 2]
+        buckets += stride * np.argmax(np.concatenate([part, -part], -1), -1)
+        first, stride = first + factor // 2, stride * factor
+    ranks = np.argsort(np.argsort(buckets * n + positions, axis=1), axis=1)
+    unit = x / np.sqrt((x * x).sum(-1) + case.d * 1e-6)[:, None]
+    made = []
+    for i in rows:
+        step = ranks[:, i, None] // CHUNK - ranks // CHUNK
+        met = ((step >= 0) & (step <= 1) & ((buckets == buckets[:, i, None]) | (not case.same_bucket))).any(0)
+        keys = np.flatnonzero(met & (positions < i))
+        scores = unit[keys] @ x[i]
+        weights = np.exp(scores - scores.max(initial=0))
+        made.append(weights @ value[keys] / weights.sum() if len(keys) else value[i])
+    return np.stack(made)
+
+
+def prepare_ours(case: Case, inputs, settings: Settings) -> Prepared:
+    import attn_compiler
+
+    source = pathlib.Path(settings.build) / "ir" / f"{case.id}.mlir"
+    source.parent.mkdir(parents=True, exist_ok=True)
+    source.write_text(text(case))
+    attn_compiler.set_num_threads(settings.threads)
+    module = attn_compiler.compile(source)
+    output, g = tensors.aligned(case.query_shape, np.float32), rotations(case)
+    x, value = inputs[0], inputs[2]
+
+    def error():
+        head = case.heads // 2
+        rows = [0, 1, case.n - 1, *np.random.default_rng(1).integers(case.n, size=40)]
+        wanted = expected_rows(case, x[0, head], value[0, head], g[head], rows)
+        return float(np.abs(wanted - output[0, head, rows]).max())
+
+    return Prepared(lambda: module.main(x, value, g, out=output), lambda: output, {"error": error})
+
+
+def prepare_exact(case: Case, inputs, settings: Settings) -> Prepared:
+    """Our own exact causal kernel on the same tokens: where hashing starts to pay."""
+    import dataclasses
+
+    from . import ours
+
+    exact = dataclasses.replace(case, case="causal", kind="attention")
+    made = ours.prepare(exact, (inputs[0], inputs[0], inputs[2]), settings)
+    return dataclasses.replace(made, notes={"error": lambda: None})
+
+
+def prepare_limit(case: Case, inputs, settings: Settings) -> Prepared:
+    if (case.heads, case.d, case.batch) != (8, 64, 1) or case.n > 16384 or case.n % CHUNK:
+        raise Unsupported("lsh.c is written for 8 heads of size 64 and up to 16384 tokens")
+    library = limit._library("lsh", case.d, settings)
+    library.limit_setup(settings.threads, case.n)
+    output = tensors.aligned(case.query_shape, np.float32)
+    shape = (case.heads, case.rounds, case.d, case.n // CHUNK)
+    g = np.random.default_rng(1).standard_normal(shape, dtype=np.float32)
+    pointers = [ctypes.c_void_p(array.ctypes.data) for array in (inputs[0], inputs[2], output, g)]
+    arguments = (*pointers, case.n, case.rounds, int(case.same_bucket))
+    return Prepared(lambda: library.limit_lsh(*arguments), lambda: output, {"error": lambda: None, "keep": g})
+
+
+def prepare_reformer(case: Case, inputs, settings: Settings, compiled: bool = False) -> Prepared:
+    import torch
+    from reformer_pytorch.reformer_pytorch import LSHAttention
+
+    torch.set_num_threads(settings.threads)
+    attend = LSHAttention(bucket_size=CHUNK, n_hashes=case.rounds, causal=True).eval()
+    x, value = (torch.from_numpy(array.reshape(-1, case.n, case.d)) for array in (inputs[0], inputs[2]))
+    if compiled:
+        attend = torch.compile(attend)
+    kept = []
+
+    def run():
+        with torch.inference_mode():
+            kept[:] = [attend(x, value)[0]]
+
+    return Prepared(run, lambda: kept[0].numpy(), {"error": lambda: None})
+
+
+def prepare_compiled(case: Case, inputs, settings: Settings) -> Prepared:
+    return prepare_reformer(case, inputs, settings, compiled=True)
