@@ -76,7 +76,7 @@ void LshChunksEmitter::emitScores(const Strip &strip) {
     Value zero = k.index(0);
     emitMicroKernel(k, {strip.rows, vectors, lanes}, {queries, {zero, zero}},
                     {keys, {zero, k.add(strip.columns.begin, column)}},
-                    {scores, {zero, column}}, k.index(headSize),
+                    {scores, {zero, column}}, {zero, k.index(headSize)},
                     /*accumulate=*/false);
   };
   Value pairs = k.ceilDiv(

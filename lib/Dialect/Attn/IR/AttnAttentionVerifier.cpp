@@ -304,21 +304,20 @@ LogicalResult mlir::attn::verifyScoreMod(Operation *op, Region &region,
   Type index = IndexType::get(op->getContext());
   Type expected[] = {scoreType, index, index, index, index};
   if (!llvm::equal(block.getArgumentTypes(), expected))
-    return op->emitOpError() << "expected score_mod arguments (" << scoreType
-                             << ", index, index, index, index) ("
-           << constraint << ")";
+    return op->emitOpError()
+           << "expected score_mod arguments (" << scoreType
+           << ", index, index, index, index) (" << constraint << ")";
   auto yield =
       dyn_cast_or_null<YieldOp>(block.empty() ? nullptr : &block.back());
   if (!yield || yield.getValue().getType() != scoreType)
     return op->emitOpError()
            << "expected score_mod to end with an attn.yield of " << scoreType
-           << " ("
-           << constraint << ")";
+           << " (" << constraint << ")";
   for (Operation &inner : block)
     if (!isPure(&inner))
       return inner.emitOpError()
-             << "expected only pure operations in score_mod ("
-           << constraint << ")";
+             << "expected only pure operations in score_mod (" << constraint
+             << ")";
   return success();
 }
 

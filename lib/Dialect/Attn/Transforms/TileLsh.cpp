@@ -417,8 +417,7 @@ struct TileLshPass : attn::impl::AttnTileLshPassBase<TileLshPass> {
                                         .function(getOperation().getName()))
             << remark::reason("computed over all pairs: no kernel for {0}",
                               *obstacle);
-      rewriter.replaceOp(op,
-                         obstacle ? decomposeLsh(rewriter, op) : tiler.tile());
+      rewriter.replaceOp(op, obstacle ? tiler.tileDensely() : tiler.tile());
       ++(obstacle ? numDense : numTiled);
     }
   }
