@@ -57,7 +57,7 @@ class Compiled:
 
     @staticmethod
     def _array(case, name, array):
-        array = case.arrange(name, np.asarray(array))
+        array = np.ascontiguousarray(case.arrange(name, np.asarray(array)))
         if name == "valid":
             return array != 0
         if name == "injected":
