@@ -17,6 +17,12 @@ using namespace mlir;
 using namespace mlir::attn;
 
 namespace {
+double toDouble(APFloat number) {
+  bool loses = false;
+  number.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven, &loses);
+  return number.convertToDouble();
+}
+
 /// The numbers of a blob of `type`, or nothing if it is no float type or the
 /// blob is missing.
 std::optional<std::vector<double>> readBlob(DenseResourceElementsAttr attribute,
@@ -34,15 +40,10 @@ std::optional<std::vector<double>> readBlob(DenseResourceElementsAttr attribute,
     uint64_t bits = 0;
     std::memcpy(&bits, data.data() + i * size, size);
     APFloat number(type.getFloatSemantics(), APInt(type.getWidth(), bits));
-    numbers[i] = FloatAttr::get(type, number).getValueAsDouble();
+    // Never an attribute an element: a model has millions, kept for ever.
+    numbers[i] = toDouble(number);
   }
   return numbers;
-}
-
-double toDouble(APFloat number) {
-  bool loses = false;
-  number.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven, &loses);
-  return number.convertToDouble();
 }
 
 std::optional<std::pair<Attribute, WalkResult>>
