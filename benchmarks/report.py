@@ -12,6 +12,7 @@ import json
 import pathlib
 import sys
 
+import plots
 from attnbench import bars
 
 COLUMNS = ("case", "n", "d", "ms", "GFLOP/s", "of peak", "best peer", "speed-up", "limit ms", "limit / ours", "MiB", "bars")
@@ -79,35 +80,22 @@ def failures(records: list[dict]) -> list[str]:
 
 def plot(records: list[dict], folder: pathlib.Path) -> list[pathlib.Path]:
     """Time against length, one picture a case and head size that has several lengths."""
-    try:
-        import matplotlib
-    except ImportError:
+    if plots.pyplot() is None:
         return []
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     groups: dict[tuple, list[dict]] = {}
     for record in records:
         groups.setdefault((record["case"], record["d"]), []).append(record)
-    written = []
+    written = plots.curve(records, folder)
     for (case, size), group in groups.items():
-        if len({record["n"] for record in group}) < 2 or group[0]["form"] == "encoder":
+        if len({record["n"] for record in group}) < 2 or group[0]["form"] == "encoder" or case.startswith(plots.CURVE):
             continue
         series: dict[str, list[tuple[int, float]]] = {}
         for record in sorted(group, key=lambda one: one["n"]):
             for name, time in {"ours": record["ms"], "limit": record["limit_ms"], **record["peers"]}.items():
                 if time:
                     series.setdefault(name, []).append((record["n"], time))
-        figure, axes = pyplot.subplots(figsize=(6, 4))
-        for name, points in series.items():
-            axes.loglog(*zip(*points), marker="o", label=name, linewidth=2.5 if name == "ours" else 1.2)
-        axes.set(xlabel="length", ylabel="ms", title=f"{case}, head size {size}")
-        axes.grid(True, which="both", alpha=0.3)
-        axes.legend()
-        path = folder / f"bench-{case}-d{size}.png"
-        figure.savefig(path, dpi=120, bbox_inches="tight")
-        pyplot.close(figure)
-        written.append(path)
+        labels = {"xlabel": "length", "ylabel": "ms", "title": f"{case}, head size {size}"}
+        written.append(plots.lines(series, folder / f"bench-{case}-d{size}.png", "ours", **labels))
     return written
 
 

@@ -101,6 +101,14 @@ def _lsh() -> list[Case]:
     return made + _square("lsh-long", lengths, sizes=(64,), kind="lsh-long", rounds=4, **common)
 
 
+def _reformer() -> list[Case]:
+    """Reformer's curve: 32768 tokens a call in ever fewer, longer sequences; exact, and LSH in 2 to 16 rounds."""
+    tokens, common = 32768, {"heads": 8, "d": 64, "mask": "causal", "kind": "curve"}
+    series = [("exact", 0), *((f"lsh{rounds}", rounds) for rounds in (2, 4, 8, 16))]
+    return [Case(f"reformer-{name}", form="lsh" if rounds else "exact", rounds=rounds, batch=tokens // n, n=n, m=n, **common)
+            for name, rounds in series for n in (512, 1024, 2048, 4096, 8192, 16384, 32768)]
+
+
 def all_cases() -> list[Case]:
     """Every case in the order of the table."""
     lengths = (1024, 4096, 16384)
@@ -113,6 +121,7 @@ def all_cases() -> list[Case]:
         *_square("short", (128,), batch=8),
         *_square("memory", (65536,), sizes=(64,), kind="memory"),
         *_lsh(),
+        *_reformer(),
         Case("minilm", kind="model", form="encoder", batch=8, n=512, m=512),
         Case("minilm", kind="model", form="encoder", batch=1, n=128, m=128),
         Case("compile", kind="compile", form="encoder", batch=8, n=512, m=512),
@@ -129,7 +138,7 @@ def select(names: str | None) -> list[Case]:
         return cases
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     for name in wanted:
-        if not any(name in (case.case, case.id) for case in cases):
+        if not any(name in (case.case, case.id, case.case.split("-")[0]) for case in cases):
             known = ", ".join(dict.fromkeys(case.case for case in cases))
             raise ValueError(f"unknown case '{name}', expected one of {known} or an id such as {cases[0].id}")
-    return [case for case in cases if case.case in wanted or case.id in wanted]
+    return [case for case in cases if case.case in wanted or case.case.split("-")[0] in wanted or case.id in wanted]

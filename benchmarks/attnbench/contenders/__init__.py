@@ -63,7 +63,7 @@ _LSH = {
 _LSH_PAYS = {OURS: "lsh:prepare_ours", "exact": "lsh:prepare_exact"}
 _COMPILE = {OURS: "models:compile_ours", "openvino": "models:compile_openvino", "torch.compile": "models:compile_torch"}
 _TABLES = {"attention": _ATTENTION, "memory": {OURS: "ours:prepare"}, "model": _MODEL, "compile": _COMPILE,
-           "lsh": _LSH, "lsh-pays": _LSH_PAYS, "lsh-long": {OURS: "lsh:prepare_ours"}}
+           "lsh": _LSH, "curve": {OURS: "lsh:prepare_curve"}, "lsh-pays": _LSH_PAYS, "lsh-long": {OURS: "lsh:prepare_ours"}}
 
 
 def names(kind: str) -> list[str]:

@@ -106,6 +106,11 @@ def prepare_exact(case: Case, inputs, settings: Settings) -> Prepared:
     return dataclasses.replace(made, notes={"error": lambda: None})
 
 
+def prepare_curve(case: Case, inputs, settings: Settings) -> Prepared:
+    """One point of Reformer's curve: hashing, or our exact kernel on the same tokens."""
+    return prepare_ours(case, inputs, settings) if case.rounds else prepare_exact(case, inputs, settings)
+
+
 def prepare_limit(case: Case, inputs, settings: Settings) -> Prepared:
     if (case.heads, case.d, case.batch) != (8, 64, 1) or case.n > 16384 or case.n % CHUNK:
         raise Unsupported("lsh.c is written for 8 heads of size 64 and up to 16384 tokens")
