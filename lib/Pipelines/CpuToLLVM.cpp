@@ -71,5 +71,6 @@ void mlir::attn::buildCpuToLLVMPipeline(OpPassManager &manager) {
   addRuntimePasses(manager);
   addExpansionPasses(manager);
   addConversionPasses(manager);
+  manager.addPass(createAttnCPUMaskAsIntegersPass());
   manager.addPass(createAttnCPUExportEntriesPass());
 }

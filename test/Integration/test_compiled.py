@@ -127,17 +127,13 @@ def test_decode_is_split_over_keys(dtype):
     engines.check(Case(n=1, m=5001, d=64, heads=8, group=4, mask=Causal(), dtype=dtype, lse=True))
 
 
-# LLVM rounds masked accesses of bf16 through a library function where a CPU has 512 bits but no AVX512-BF16.
-UNDEFINED = pytest.mark.xfail(reason="undefined symbol __truncsfbf2", strict=True)
-
-
 @pytest.mark.parametrize(
     "cpu, dtype",
     [
         ("x86-64-v3", "float32"),
         ("x86-64-v3", "bfloat16"),
         ("x86-64-v4", "float32"),
-        pytest.param("x86-64-v4", "bfloat16", marks=UNDEFINED),
+        ("x86-64-v4", "bfloat16"),
     ],
 )
 def test_other_vector_widths(cpu, dtype):

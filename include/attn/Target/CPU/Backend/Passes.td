@@ -107,6 +107,7 @@ def AttnCPULowerAssertPass : Pass<"attn-cpu-lower-assert", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"numLowered", "num-lowered", "Number of assertions lowered">];
 }
 
+include "attn/Target/CPU/Backend/MaskPasses.td"
 def AttnCPUOutlineParallelPass : Pass<"attn-cpu-outline-parallel", "::mlir::ModuleOp"> {
   let summary = "outermost parallel loops on buffers become functions that a thread pool calls";
   let description = [{
