@@ -67,6 +67,7 @@ void mlir::attn::buildRewritePipeline(OpPassManager &manager,
   manager.addPass(createAttnAssignFormsPass(assign));
   // One pass a form, each of which takes the requests that are its own.
   manager.addNestedPass<func::FuncOp>(createAttnRewriteToLocalPass());
+  manager.addNestedPass<func::FuncOp>(createAttnRewriteToLshPass());
   manager.addNestedPass<func::FuncOp>(createAttnRewriteToWindowPass());
   manager.addPass(createAttnSettleFormsPass());
   manager.addPass(createAttnVerifyRewrittenPass());

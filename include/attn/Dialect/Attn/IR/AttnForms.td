@@ -34,10 +34,11 @@ class Attn_FormAttr<string name, string formName, dag formParameters = (ins)>
   let parameters = formParameters;
   let assemblyFormat = !if(!empty(formParameters), "", "(`<` struct(params)^ `>`)?");
   defvar keys = !foreach(i, !range(!size(formParameters)), "\"" # !getdagname(formParameters, i) # "\"");
-  let extraClassDeclaration = [{
+  code base = [{
     static constexpr ::llvm::StringLiteral kFormName = "}] # formName # [{";
     static ::llvm::SmallVector<::llvm::StringRef> getKeys() { return }] # "{" # !interleave(keys, ", ") # "}" # [{; }
   }];
+  let extraClassDeclaration = base;
 }
 
 def Attn_ExactForm : Attn_FormAttr<"Exact", "exact"> {
@@ -90,6 +91,34 @@ def Attn_LocalForm : Attn_FormAttr<"Local", "local", (ins
     Constraints: C1 `chunk` lies in [1, 2^40]; C2 `look_back` and `look_ahead` lie in [0, 2^20].
   }];
   let genVerifyDecl = 1;
+}
+
+def Attn_LshForm : Attn_FormAttr<"Lsh", "lsh", (ins
+    DefaultValuedParameter<"int64_t", "8">:$rounds, DefaultValuedParameter<"int64_t", "64">:$chunk,
+    DefaultValuedParameter<"int64_t", "1">:$look_back, DefaultValuedParameter<"int64_t", "0">:$look_ahead,
+    DefaultValuedParameter<"int64_t", "0">:$buckets, DefaultValuedParameter<"int64_t", "0">:$seed,
+    DefaultValuedParameter<"bool", "true">:$same_bucket, DefaultValuedParameter<"bool", "false">:$shared_qk)> {
+  let summary = "buckets of a locality-sensitive hash";
+  let description = [{
+    Asks for `attn.lsh_attention` (Kitaev et al. 2020): queries see keys of their own bucket around them, in `rounds` rounds
+    of hashing with Gaussian rotations that are drawn from `seed`, the operation's place in the function and the head.
+    `buckets = 0` means two for a chunk; more than 128 are factorised. Keys are the queries, scaled to length 1; where an
+    attention has keys of its own, `shared_qk = true` gives them up.
+
+    Error contract: for models that were trained with it; keys lose their length, and pairs that no round meets their
+    weight.
+
+    ```mlir
+    #form = #attn.lsh_form<rounds = 4, chunk = 64>
+    ```
+    Constraints: C1 `rounds` lies in [1, 64]; C2 `chunk`, `look_back`, `look_ahead` lie in [1, 65536], [0, 1024] and
+    [0, 1024]; C3 `buckets` is even and lies in [0, 2^20].
+  }];
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = base # [{
+    /// Even factors of the number of buckets for `tokens` tokens.
+    ::llvm::SmallVector<int64_t> getFactors(int64_t tokens) const;
+  }];
 }
 
 #endif // ATTN_FORMS

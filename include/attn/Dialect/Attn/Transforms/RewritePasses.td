@@ -40,6 +40,40 @@ def AttnRewriteToLocalPass : Pass<"attn-rewrite-to-local", "func::FuncOp"> {
   ];
 }
 
+def AttnRewriteToLshPass : Pass<"attn-rewrite-to-lsh", "func::FuncOp"> {
+  let summary = "attention within buckets of a locality-sensitive hash";
+  let description = [{
+    Rewrites every attention that asks for `#attn.lsh_form` to `attn.lsh_attention` with rotations that are drawn from the
+    form's seed, the number of the operation among those that ask, and the head. Refused where keys are not the queries
+    (unless the form says `shared_qk`), where a mask is not causal, where a bias, a softcap, segments or relative positions
+    refer to keys, where heads share keys, and where a length that the buckets depend on is not known.
+
+    Before:
+    ```mlir
+    func.func @f(%x: tensor<2x64x16xf32>, %init: tensor<2x64x16xf32>) -> tensor<2x64x16xf32> {
+      %o = attn.attention ins(%x, %x, %x : tensor<2x64x16xf32>, tensor<2x64x16xf32>, tensor<2x64x16xf32>)
+          outs(%init : tensor<2x64x16xf32>)
+          maps [affine_map<(b, h, i, j, d, e) -> (h, i, d)>, affine_map<(b, h, i, j, d, e) -> (h, j, d)>,
+                affine_map<(b, h, i, j, d, e) -> (h, j, e)>, affine_map<(b, h, i, j, d, e) -> (h, i, e)>]
+          mask #attn.causal<top_left> {attn.form = #attn.lsh_form<rounds = 2, chunk = 16>} -> tensor<2x64x16xf32>
+      return %o : tensor<2x64x16xf32>
+    }
+    ```
+    After, in outline:
+    ```mlir
+    ...
+    %o = attn.lsh_attention ins(%x, %x : ...) rotations(%cst : tensor<2x16x2x4xf32>) outs(...) maps ...
+      rounds 2 chunk 16 buckets [8] causal {attn.rewritten = #attn.lsh_form<rounds = 2, chunk = 16>} -> ...
+    ...
+    ```
+  }];
+  let statistics = [
+    Statistic<"numRewritten", "num-rewritten", "attention operations that hash">,
+    Statistic<"numRefused", "num-refused", "attention operations that stay exact">
+  ];
+  let dependentDialects = ["arith::ArithDialect"];
+}
+
 def AttnRewriteToWindowPass : Pass<"attn-rewrite-to-window", "func::FuncOp"> {
   let summary = "attention to keys around the query";
   let description = [{
