@@ -28,7 +28,7 @@ static constexpr StringLiteral kTensorLevel[] = {
 static constexpr StringLiteral kTileOps[] = {
     "attn.bucket_sort",   "attn.finalize", "attn.hash",
     "attn.lsh_chunks",    "attn.merge",    "attn.online_attention",
-    "attn.online_packed", "attn.pack"};
+    "attn.online_packed", "attn.pack",     "attn.project"};
 
 /// Operations on whole sequences: after `tile` nothing lowers them.
 static constexpr StringLiteral kWholeOps[] = {

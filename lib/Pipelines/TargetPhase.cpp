@@ -28,6 +28,11 @@ static void addTensorPasses(OpPassManager &manager,
   pack.vectorBits = options.vectorBits;
   pack.bf16Dot = options.bf16Dot;
   manager.addNestedPass<func::FuncOp>(cpu::createAttnCpuPackOperandsPass(pack));
+  cpu::AttnCpuPackProjectionsPassOptions projections;
+  projections.vectorBits = options.vectorBits;
+  projections.bf16Dot = options.bf16Dot;
+  manager.addNestedPass<func::FuncOp>(
+      cpu::createAttnCpuPackProjectionsPass(projections));
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());
 }

@@ -69,6 +69,7 @@ void mlir::attn::buildRewritePipeline(OpPassManager &manager,
   manager.addNestedPass<func::FuncOp>(createAttnRewriteToLocalPass());
   manager.addNestedPass<func::FuncOp>(createAttnRewriteToLshPass());
   manager.addNestedPass<func::FuncOp>(createAttnRewriteToWindowPass());
+  manager.addPass(createAttnRewriteToLowRankPass());
   manager.addPass(createAttnSettleFormsPass());
   manager.addPass(createAttnVerifyRewrittenPass());
 }
@@ -78,6 +79,7 @@ void mlir::attn::buildTilePipeline(OpPassManager &manager,
   manager.addNestedPass<func::FuncOp>(createAttnRecordSignaturePass());
   manager.addPass(createAttnBuildShapeFunctionsPass());
   manager.addNestedPass<func::FuncOp>(createAttnTileLshPass());
+  manager.addNestedPass<func::FuncOp>(createAttnTileLowRankPass());
   manager.addNestedPass<func::FuncOp>(createAttnTilePass());
   addCleanUp(manager);
   manager.addPass(createAttnVerifyTiledPass());

@@ -77,8 +77,7 @@ class LowRankCase:
         return tuple(self.extent(dim, operand) for dim in self.dims(operand))
 
     def type_of(self, operand):
-        element = {"lse": MLIR_TYPES[self.accumulator], "key_valid": "i1", "E": MLIR_TYPES[self.accumulator]}
-        element["F"] = element["E"]
+        element = {"lse": MLIR_TYPES[self.accumulator], "key_valid": "i1"}
         sizes = ["?" if self.dynamic and dim in "bij" else str(self.extent(dim, operand)) for dim in self.dims(operand)]
         return f"tensor<{'x'.join([*sizes, element.get(operand, MLIR_TYPES[self.dtype])])}>"
 
@@ -125,11 +124,10 @@ class LowRankCase:
         rng = np.random.default_rng([self.seed, self.n, self.keys, self.slots])
         made = {name: rng.standard_normal(self.shape(name)) for name in self.operands()}
         for name in {"E", "F"} & made.keys():
-            made[name] = round_to(made[name] * self.slots**-0.5, self.accumulator)
+            made[name] = made[name] * self.slots**-0.5
         if self.key_valid:
             made["key_valid"] = (rng.random(self.shape("key_valid")) < 0.7).astype(np.float64)
-        exact = {"E", "F", "key_valid"}
-        return [made[name] if name in exact else round_to(made[name], self.dtype) for name in self.operands()]
+        return [made[name] if name == "key_valid" else round_to(made[name], self.dtype) for name in self.operands()]
 
     def _canonical(self, name, array):
         """[B, H, rows, columns], B and H being 1 where the operand has none."""
@@ -194,7 +192,9 @@ class LowRankCase:
             output = np.where(total == 0, 0, weights / total @ values)
             lse = np.where(total == 0, -np.inf, np.where(top == -np.inf, 0, top) + np.log(total))[..., 0]
         order = ["bhie".index(dim) for dim in self.dims("output")]
-        return [np.ascontiguousarray(output.transpose(order)), lse][: len(self.destinations())]
+        missing = tuple(axis for axis in range(2) if axis not in order)
+        output = output.transpose([*missing, *order]).squeeze(tuple(range(len(missing))))
+        return [np.ascontiguousarray(output), lse][: len(self.destinations())]
 
     def tolerances(self, inputs):
         """As attention_case.py derives them, with the slots' own rounding: a sum over the keys, and once more to the

@@ -54,7 +54,7 @@ struct LowerTilesPass : cpu::impl::AttnCpuLowerTilesPassBase<LowerTilesPass> {
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) {
       if (isa<OnlinePackedOp, PackOp, FinalizeOp, MergeOp, HashOp, BucketSortOp,
-              LshChunksOp>(op))
+              LshChunksOp, ProjectOp>(op))
         ops.push_back(op);
     });
     for (Operation *op : ops) {
@@ -71,7 +71,8 @@ struct LowerTilesPass : cpu::impl::AttnCpuLowerTilesPassBase<LowerTilesPass> {
           .Case([&](BucketSortOp sort) { emitBucketSort(k, sort); })
           .Case([&](LshChunksOp chunks) { emitLshChunks(k, chunks, target); })
           .Case([&](FinalizeOp finalize) { emitFinalize(k, finalize, target); })
-          .Case([&](MergeOp merge) { emitMerge(k, merge, target); });
+          .Case([&](MergeOp merge) { emitMerge(k, merge, target); })
+          .Case([&](ProjectOp project) { emitProject(k, project, target); });
       rewriter.eraseOp(op);
       ++numLowered;
     }

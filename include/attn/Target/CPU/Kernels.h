@@ -33,6 +33,8 @@ void emitPack(KernelBuilder &k, PackOp op, const CpuTarget &target);
 void emitFinalize(KernelBuilder &k, FinalizeOp op, const CpuTarget &target);
 
 /// attn.merge: partial states weighted by 2^(their maximum - the common one).
+void emitProject(KernelBuilder &k, ProjectOp op, const CpuTarget &target);
+
 void emitMerge(KernelBuilder &k, MergeOp op, const CpuTarget &target);
 
 /// attn.hash: the argmax fused into the product with the rotations.

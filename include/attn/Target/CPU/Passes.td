@@ -94,4 +94,44 @@ def AttnCpuPackOperandsPass : CpuPass<"attn-cpu-pack-operands", "func::FuncOp"> 
   let dependentDialects = ["arith::ArithDialect", "tensor::TensorDialect"];
 }
 
+def AttnCpuPackProjectionsPass : CpuPass<"attn-cpu-pack-projections", "func::FuncOp"> {
+  let summary = "tiles of projections packed for register tiles";
+  let description = [{
+    The weights of every `attn.project` on tensors are copied to rows that do not compete for cache sets, in the type of
+    the sums; so are its rows where they do not lie densely, have flags, or do not fill vectors. Packing is a value like
+    any other: a tile of weights that several heads use is packed once.
+
+    Before:
+    ```mlir
+    func.func @step(%e: tensor<60x?xf32>, %k: tensor<?x60xf32>, %acc: tensor<60x64xf32>) -> tensor<60x64xf32> {
+      %c256 = arith.constant 256 : index
+      %c0 = arith.constant 0 : index
+      %c1 = arith.constant 1 : index
+      %n = tensor.dim %k, %c0 : tensor<?x60xf32>
+      %count = affine.min affine_map<(n) -> (n, 256)>(%n)
+      %w = tensor.extract_slice %e[0, 0] [60, %count] [1, 1] : tensor<60x?xf32> to tensor<60x?xf32>
+      %x = tensor.extract_slice %k[0, 0] [%count, 60] [1, 1] : tensor<?x60xf32> to tensor<?x60xf32>
+      %r = attn.project ins(%w, %x : tensor<60x?xf32>, tensor<?x60xf32>) outs(%acc : tensor<60x64xf32>)
+          maps [affine_map<(s, t, d) -> (s, t)>, affine_map<(s, t, d) -> (t, d)>] -> tensor<60x64xf32>
+      return %r : tensor<60x64xf32>
+    }
+    ```
+    After, in outline:
+    ```mlir
+    ...
+    %weights = attn.pack rows ins(...) outs(...) map ... -> tensor<60x272xf32>
+    ...
+    %rows = attn.pack rows ins(...) outs(...) map ... -> tensor<256x64xf32>
+    ...
+    %r = attn.project ins(%weights, %view : ...) outs(%acc : tensor<60x64xf32>) ...
+    ...
+    ```
+  }];
+  let options = cpuOptions;
+  let statistics = [Statistic<"numPacked", "num-packed", "projections whose weights were packed">,
+                    Statistic<"numRowsInPlace", "num-rows-in-place", "projections that read rows where they lie">];
+  let dependentDialects = ["affine::AffineDialect", "arith::ArithDialect", "linalg::LinalgDialect",
+                           "tensor::TensorDialect"];
+}
+
 #endif // ATTN_TARGET_CPU_PASSES

@@ -96,6 +96,8 @@ void mlir::attn::registerBufferizableOpInterfaceExternalModels(
         TileOpModel<BucketSortOp, /*readsInits=*/false>>(*context);
     LshChunksOp::attachInterface<
         TileOpModel<LshChunksOp, /*readsInits=*/false>>(*context);
+    ProjectOp::attachInterface<TileOpModel<ProjectOp, /*readsInits=*/true>>(
+        *context);
     PackOp::attachInterface<TileOpModel<PackOp, /*readsInits=*/false>>(
         *context);
     PackedMatmulOp::attachInterface<

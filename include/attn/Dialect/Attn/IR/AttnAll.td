@@ -15,6 +15,7 @@ include "attn/Dialect/Attn/IR/AttnLsh.td"
 include "attn/Dialect/Attn/IR/AttnLshTileOps.td"
 include "attn/Dialect/Attn/IR/AttnOps.td"
 include "attn/Dialect/Attn/IR/AttnPackedOps.td"
+include "attn/Dialect/Attn/IR/AttnProjectionOps.td"
 include "attn/Dialect/Attn/IR/AttnTileOps.td"
 
 #endif // ATTN_ALL

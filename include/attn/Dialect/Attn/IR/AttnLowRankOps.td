@@ -1,14 +1,14 @@
 //===- AttnLowRankOps.td - attention over projected keys --------*- tablegen -*-===//
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Low-rank attention on whole sequences, the random projections that need no training, and the masks of its causal form.
+// Low-rank attention on whole sequences, and the masks of its causal form. Projections are in AttnProjectionOps.td.
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef ATTN_LOW_RANK_OPS
 #define ATTN_LOW_RANK_OPS
 
-include "attn/Dialect/Attn/IR/AttnLinearOps.td"
+include "attn/Dialect/Attn/IR/AttnOps.td"
 
 def Attn_OwnBlockAttr : Attn_MaskAttrBase<"OwnBlock", "own_block"> {
   let summary = "keys of the block of positions that the query lies in";
@@ -138,33 +138,6 @@ def Attn_LowRankAttentionOp : Attn_Op<"low_rank_attention", [
     double getEffectiveScale();
     /// f64 if the operands are f64, else f32: the type of slots, scores and sums.
     FloatType getAccumulatorType();
-  }];
-}
-
-def Attn_GaussianProjectionOp : Attn_Op<"gaussian_projection", [Pure]> {
-  let summary = "a random projection that needs no training";
-  let description = [{
-    Independent draws of N(0, 1/k), k being the slots, the last extent but one (Johnson and Lindenstrauss 1984): with R
-    such a projection, R^T R is the identity on average. A draw depends on `seed`, `layer`, `purpose`, its head (0 for
-    two dimensions), slot and column alone, so that a longer projection starts with the columns of a shorter one.
-
-    ```mlir
-    func.func @projection() -> tensor<256x4096xf32> {
-      %e = attn.gaussian_projection seed 7 layer 3 : tensor<256x4096xf32>
-      return %e : tensor<256x4096xf32>
-    }
-    ```
-    Constraints:
-    * C1: the result is [slots, columns] or [heads, slots, columns], static, with slots and columns in [1, 2^32).
-  }];
-  let arguments = (ins I64Attr:$seed, DefaultValuedAttr<I64Attr, "0">:$layer,
-                       DefaultValuedAttr<I64Attr, "0">:$purpose);
-  let results = (outs StaticShapeTensorOf<[F16, BF16, F32, F64]>:$result);
-  let assemblyFormat = "`seed` $seed (`layer` $layer^)? (`purpose` $purpose^)? attr-dict `:` type($result)";
-  let hasVerifier = 1;
-  let extraClassDeclaration = [{
-    /// All draws, as a constant of the result's type.
-    TypedAttr draw();
   }];
 }
 

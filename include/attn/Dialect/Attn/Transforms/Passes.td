@@ -109,4 +109,51 @@ def AttnTileLshPass : Pass<"attn-tile-lsh", "func::FuncOp"> {
                            "linalg::LinalgDialect", "math::MathDialect", "scf::SCFDialect", "tensor::TensorDialect"];
 }
 
+def AttnTileLowRankPass : Pass<"attn-tile-low-rank", "func::FuncOp"> {
+  let summary = "low-rank attention as projections by tiles and attention over slots";
+  let description = [{
+    Every `attn.low_rank_attention` becomes two parallel loops that add up the slots of keys and of values, and
+    `attn.attention` over them. A task has some slots of some heads; it meets the positions in tiles, and one tile of the
+    projection serves all of its heads. What a task sums depends on shapes alone, so results do not depend on the number
+    of threads. With causal blocks a second `attn.attention` has the keys of the query's own block, and the two are
+    merged by their log-sum-exp. Random projections are drawn.
+
+    Before:
+    ```mlir
+    #p = affine_map<(b, h, i, j, s, d, e) -> (s, j)>
+    func.func @f(%q: tensor<300x64xf32>, %e: tensor<32x300xf32>, %init: tensor<300x64xf32>) -> tensor<300x64xf32> {
+      %o = attn.low_rank_attention ins(%q, %q, %q : tensor<300x64xf32>, tensor<300x64xf32>, tensor<300x64xf32>)
+          projections(%e, %e : tensor<32x300xf32>, tensor<32x300xf32>) outs(%init : tensor<300x64xf32>)
+          maps [affine_map<(b, h, i, j, s, d, e) -> (i, d)>, affine_map<(b, h, i, j, s, d, e) -> (j, d)>,
+                affine_map<(b, h, i, j, s, d, e) -> (j, e)>, #p, #p, affine_map<(b, h, i, j, s, d, e) -> (i, e)>]
+          -> tensor<300x64xf32>
+      return %o : tensor<300x64xf32>
+    }
+    ```
+    After, in outline:
+    ```mlir
+    ...
+    %keys = scf.forall (%b, %h, %part, %tile) in (1, 1, 1, 1) shared_outs(%out = ...) -> ... {
+    ...
+    scf.for %position = %c0 to %c300 step %c256 ...
+    ...
+    attn.project ins(...) outs(...) maps [#map, #map1] -> ...
+    ...
+    %o = attn.attention ins(%q, %keys, %values : tensor<300x64xf32>, tensor<32x64xf32>, tensor<32x64xf32>) ...
+    ...
+    ```
+  }];
+  let options = [
+    Option<"slotTile", "slot-tile", "int64_t", "264", "most slots of a task">,
+    Option<"positionTile", "position-tile", "int64_t", "256", "positions of a tile">,
+    Option<"headTile", "head-tile", "int64_t", "4", "most heads of a task, which share a tile of the projection">,
+    Option<"columnAlign", "column-align", "int64_t", "16", "what the columns of sums are a multiple of">,
+    Option<"rowAlign", "row-align", "int64_t", "12", "what the slots of a task are a multiple of">,
+    Option<"minTiles", "min-tiles", "int64_t", "8", "tasks to aim at">
+  ];
+  let statistics = [Statistic<"numTiled", "num-tiled", "low-rank attentions that were tiled">];
+  let dependentDialects = ["affine::AffineDialect", "arith::ArithDialect", "cf::ControlFlowDialect",
+                           "linalg::LinalgDialect", "math::MathDialect", "scf::SCFDialect", "tensor::TensorDialect"];
+}
+
 #endif // ATTN_TRANSFORMS_PASSES

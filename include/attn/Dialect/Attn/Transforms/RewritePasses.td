@@ -40,6 +40,40 @@ def AttnRewriteToLocalPass : Pass<"attn-rewrite-to-local", "func::FuncOp"> {
   ];
 }
 
+def AttnRewriteToLowRankPass : Pass<"attn-rewrite-to-low-rank", "::mlir::ModuleOp"> {
+  let summary = "attention over projected keys, where `#attn.low_rank_form` asks for it";
+  let description = [{
+    Gives every `attn.attention` that asks for it projections and makes it `attn.low_rank_attention`; for max pooling,
+    pools its keys and values and attends to them. Refuses, with a remark that says why: a causal mask without
+    `causal_blocks`, other masks, biases and score mods, which have no meaning for slots, a softcap, more slots than
+    keys, and dynamic lengths without `length`.
+
+    Before:
+    ```mlir
+    func.func @f(%q: tensor<300x64xf32>, %k: tensor<300x64xf32>, %init: tensor<300x64xf32>) -> tensor<300x64xf32> {
+      %o = attn.attention ins(%q, %k, %k : tensor<300x64xf32>, tensor<300x64xf32>, tensor<300x64xf32>)
+          outs(%init : tensor<300x64xf32>)
+          maps [affine_map<(b, h, i, j, d, e) -> (i, d)>, affine_map<(b, h, i, j, d, e) -> (j, d)>,
+                affine_map<(b, h, i, j, d, e) -> (j, e)>, affine_map<(b, h, i, j, d, e) -> (i, e)>]
+          {attn.form = #attn.low_rank_form<k = 32, seed = 7>} -> tensor<300x64xf32>
+      return %o : tensor<300x64xf32>
+    }
+    ```
+    After, in outline:
+    ```mlir
+    ...
+    %0 = attn.gaussian_projection seed 7 : tensor<32x300xf32>
+    %1 = attn.gaussian_projection seed 7 purpose 1 : tensor<32x300xf32>
+    %2 = attn.low_rank_attention ins(%arg0, %arg1, %arg1 : ...) projections(%0, %1 : ...) ... -> tensor<300x64xf32>
+    ...
+    ```
+  }];
+  let statistics = [Statistic<"numRewritten", "num-rewritten", "attention operations that became low-rank">,
+                    Statistic<"numRefused", "num-refused", "requests that were refused">];
+  let dependentDialects = ["affine::AffineDialect", "arith::ArithDialect", "linalg::LinalgDialect",
+                           "tensor::TensorDialect"];
+}
+
 def AttnRewriteToLshPass : Pass<"attn-rewrite-to-lsh", "func::FuncOp"> {
   let summary = "attention within buckets of a locality-sensitive hash";
   let description = [{

@@ -1,0 +1,81 @@
+//===- Project.cpp - rows added up into slots -----------------------------===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Emits attn.project: a panel of the rows stays in the first-level cache while
+// the weights of all slots meet it, strip by strip.
+//
+//===----------------------------------------------------------------------===//
+
+#include "attn/Target/CPU/Kernels.h"
+#include "attn/Target/CPU/MicroKernel.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+using namespace mlir::attn::cpu;
+
+namespace {
+class ProjectEmitter {
+public:
+  ProjectEmitter(KernelBuilder &k, ProjectOp op, const CpuTarget &target)
+      : k(k), op(op), acc(cast<MemRefType>(op.getAcc().getType())),
+        lanes(target.lanes(acc.getElementTypeBitWidth())),
+        height(target.tileRows()), depth(k.dim(op.getRows(), 0)) {}
+
+  void emit();
+
+private:
+  void emitPanel(Value column, int64_t vectors);
+
+  KernelBuilder &k;
+  ProjectOp op;
+  MemRefType acc;
+  int64_t lanes, height;
+  Value depth;
+};
+} // namespace
+
+/// Strips of a register tile's slots, then the rest in powers of two.
+void ProjectEmitter::emitPanel(Value column, int64_t vectors) {
+  auto strip = [&](Value slot, int64_t slots) {
+    emitMicroKernel(k, {slots, vectors, lanes},
+                    {op.getWeights(), {slot, k.index(0)}},
+                    {op.getRows(), {k.index(0), column}},
+                    {op.getAcc(), {slot, column}}, depth, /*accumulate=*/true);
+  };
+  int64_t numSlots = acc.getDimSize(0);
+  bool isStatic = !ShapedType::isDynamic(numSlots);
+  Value slots = k.dim(op.getAcc(), 0);
+  Value whole = k.mul(
+      k.b.createOrFold<arith::DivUIOp>(k.loc, slots, k.index(height)), height);
+  if (!isStatic || numSlots >= height)
+    k.forLoop(k.index(0), whole, height,
+              [&](Value slot) { strip(slot, height); });
+  Value slot = whole, rest = k.sub(slots, whole);
+  for (int64_t size = llvm::bit_floor<uint64_t>(height - 1); size >= 1;
+       size /= 2) {
+    if (isStatic) {
+      if (numSlots % height & size)
+        strip(slot, size);
+      slot = k.add(slot, numSlots % height & size);
+      continue;
+    }
+    Value part = k.b.createOrFold<arith::AndIOp>(k.loc, rest, k.index(size));
+    k.ifThen(k.less(k.index(0), part), [&] { strip(slot, size); });
+    slot = k.add(slot, part);
+  }
+}
+
+void ProjectEmitter::emit() {
+  int64_t width = acc.getDimSize(1), step = CpuTarget::tileVectors * lanes;
+  int64_t whole = width / step * step;
+  if (whole > 0)
+    k.forLoop(k.index(0), k.index(whole), step,
+              [&](Value column) { emitPanel(column, CpuTarget::tileVectors); });
+  if (whole < width)
+    emitPanel(k.index(whole), (width - whole) / lanes);
+}
+
+void attn::cpu::emitProject(KernelBuilder &k, ProjectOp op,
+                            const CpuTarget &target) {
+  ProjectEmitter(k, op, target).emit();
+}
