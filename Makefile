@@ -35,6 +35,8 @@ demo: build venv-test ## compile MiniLM's real weights; its embeddings against t
 bench: build venv-bench ## measure against the peers; CASES=a,b runs a part, LIMITS=DIR adds hand-scheduled programs
 	@PYTHONPATH=python $(PYTHON) benchmarks/run.py --build $(BUILD) --output $(BUILD)/bench.json \
 	  $(if $(CASES),--cases=$(CASES)) $(if $(LIMITS),--limits=$(LIMITS)) $(BENCH_FLAGS)
+	@$(if $(CASES),,PATH=$(BUILD)/bin:$$PATH PYTHONPATH=python $(PYTHON) benchmarks/linformer_grid.py \
+	  --output $(BUILD)/linformer-grid.json --plot $(BUILD)/linformer-grid.svg)
 
 docs: build venv-test ## rebuild the generated pages under docs/
 	@$(PYTHON) scripts/gen_docs.py --build $(BUILD)

@@ -40,7 +40,8 @@ void ProjectEmitter::emitPanel(Value column, int64_t vectors) {
     emitMicroKernel(k, {slots, vectors, lanes},
                     {op.getWeights(), {slot, k.index(0)}},
                     {op.getRows(), {k.index(0), column}},
-                    {op.getAcc(), {slot, column}}, depth, /*accumulate=*/true);
+                    {op.getAcc(), {slot, column}}, {k.index(0), depth},
+                    /*accumulate=*/true);
   };
   int64_t numSlots = acc.getDimSize(0);
   bool isStatic = !ShapedType::isDynamic(numSlots);
