@@ -40,6 +40,8 @@ BARS = {
     "softmax": (Bar("limit", 0.95), Bar("best", 1.2)),
     "causal": (Bar("limit", 0.95), Bar("best", 2.3)),
     "window": (Bar("limit", 0.9), Bar("flex", 3.0)),
+    "longformer": (Bar("best", 3.0),),
+    "bigbird": (Bar("best", 3.0),),
     "bf16": (Bar("limit", 0.9), Bar("sdpa", 4.0)),
     "decode": (Bar("limit", 0.9),),
     "short": (Bar("limit", 0.9), Bar("best", 1.0)),

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from . import patterns
+
 # Width, hidden width of the feed-forward and layers of MiniLM's encoder.
 MINILM = (384, 1536, 6)
 ITEM_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -53,6 +55,8 @@ class Case:
             return self.rounds * self.n * 128
         if self.mask is None:
             return self.n * self.m
+        if self.mask in patterns.SPARSE:
+            return patterns.pairs(self)
         reach = min(self.window, self.n) if self.mask == "window" else self.n
         return self.n * reach - reach * (reach - 1) // 2
 
@@ -74,6 +78,12 @@ class Case:
     def score_bytes(self) -> int:
         """What a contender needs that stores every score in f32."""
         return 4 * self.batch * self.heads * self.n * self.m
+
+    def keys(self, head: int, row: int):
+        """What selects the keys that a query row sees from an array of all: a slice or indices."""
+        if self.mask in patterns.SPARSE:
+            return patterns.keys(self, head, row)
+        return slice(*self.key_range(row))
 
     def key_range(self, row: int) -> tuple[int, int]:
         """The keys [first, last) that a query row may see."""
@@ -116,6 +126,8 @@ def all_cases() -> list[Case]:
         *_square("softmax", lengths),
         *_square("causal", lengths, mask="causal"),
         *_square("window", (4096, 16384, 65536), mask="window"),
+        *_square("longformer", (4096, 65536), sizes=(64,), form="window", kind="sparse", mask="longformer"),
+        *_square("bigbird", (4096, 16384), sizes=(64,), form="window", kind="sparse", mask="bigbird"),
         *_square("bf16", (4096,), dtype="bfloat16"),
         Case("decode", heads=32, kv_heads=8, n=1, m=16384, d=128),
         *_square("short", (128,), batch=8),

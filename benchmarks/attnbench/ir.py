@@ -6,6 +6,7 @@ Lengths are static, as a model engineer's export has them; dynamic lengths are t
 
 from __future__ import annotations
 
+from . import patterns
 from .cases import Case
 
 _TYPES = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
@@ -21,6 +22,8 @@ def _mask(case: Case) -> str:
         return " mask #attn.causal<bottom_right>"
     if case.mask == "window":
         return f" mask #attn.window<before = {case.window - 1}, after = 0, bottom_right>"
+    if case.mask in patterns.SPARSE:
+        return f" mask {patterns.text(case)}"
     return ""
 
 

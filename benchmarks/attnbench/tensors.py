@@ -64,10 +64,10 @@ def make_inputs(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def reference_row(case: Case, inputs, batch: int, head: int, row: int) -> np.ndarray:
     """One row of exact attention in f64."""
     query, key, value = inputs
-    first, last = case.key_range(row)
+    seen = case.keys(head, row)
     group = head // (case.heads // case.kv_heads)
-    keys = to_float(key[batch, group, first:last]).astype(np.float64)
-    values = to_float(value[batch, group, first:last]).astype(np.float64)
+    keys = to_float(key[batch, group, seen]).astype(np.float64)
+    values = to_float(value[batch, group, seen]).astype(np.float64)
     scores = keys @ to_float(query[batch, head, row]).astype(np.float64) / math.sqrt(case.d)
     weights = np.exp(scores - scores.max())
     return weights @ values / weights.sum()

@@ -101,6 +101,51 @@ class LocalChunks:
         return (-self.look_back <= distance) & (distance <= self.look_ahead)
 
 
+@dataclasses.dataclass(frozen=True)
+class BigBird:
+    """`table` [heads, rows, random] names the random blocks; without it the oracle draws them as the compiler does."""
+
+    block: int
+    random: int = 3
+    seed: int = 0
+    table: tuple | None = None
+
+    def __str__(self):
+        table = ""
+        if self.table is not None:
+            shape = "x".join(map(str, np.shape(self.table)))
+            table = f", table = dense<{np.array(self.table).tolist()}> : tensor<{shape}xi64>"
+        return f"#attn.bigbird<block = {self.block}, random = {self.random}, seed = {self.seed}{table}>"
+
+    def _draw(self, head, row, which):
+        mask = 2**64 - 1
+        gamma, keys = 0x9E3779B97F4A7C15, (0xD1342543DE82EF95, 0xAF251AF3B0F025B5)
+        z = (self.seed * gamma + head * keys[0] + row * keys[1] + (which + 1) * gamma) & mask
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & mask
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
+        return (z ^ (z >> 31)) >> 33
+
+    def seen(self, head, row, blocks):
+        """The set of blocks that a row of blocks sees, neither the first nor the last."""
+        fixed = {block for block in (0, row - 1, row, row + 1, blocks - 1) if 0 <= block < blocks}
+        if self.table is not None:
+            return fixed | set(np.array(self.table)[head, row - 1].tolist())
+        left = [block for block in range(blocks) if block not in fixed]
+        drawn = set()
+        for which in range(min(self.random, len(left))):
+            drawn.add(left.pop(self._draw(head, row, which) % len(left)))
+        return fixed | drawn
+
+    def allowed(self, n, m, head=0):
+        rows, blocks = -(-n // self.block), -(-m // self.block)
+        allowed = np.zeros((n, m), bool)
+        for row in range(rows):
+            own = slice(row * self.block, (row + 1) * self.block)
+            for block in range(blocks) if row in (0, rows - 1) else self.seen(head, row, blocks):
+                allowed[own, block * self.block : (block + 1) * self.block] = True
+        return allowed
+
+
 def name(mask):
     """A short word for test identifiers."""
     if mask is None:
@@ -111,6 +156,6 @@ def name(mask):
         dilation = str(mask.dilation).replace(" ", "")
         return f"window{mask.before}-{mask.after}x{dilation}-{mask.alignment}"
     if not isinstance(mask, AllOf | AnyOf):
-        return "".join(word for word in str(mask)[6:] if word.isalnum())
+        return "".join(letter for letter in str(mask)[6:60] if letter.isalnum())
     kind = "all" if isinstance(mask, AllOf) else "any"
     return f"{kind}({'+'.join(map(name, mask.masks))})"

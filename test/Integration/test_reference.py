@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import reference
 from attention_case import Case
-from masks import AllOf, AnyOf, Causal, Window
+from masks import AllOf, AnyOf, BigBird, Causal, Global, LocalChunks, Window
 
 CASES = [
     Case(n=5, m=5, d=1),
@@ -16,6 +16,8 @@ CASES = [
     Case(n=17, m=17, mask=Window(3, 2, 1, "top_left"), layout="hi", lse=True, dtype="float64"),
     Case(n=17, m=23, mask=Window(4, 4, 3), heads=4, group=4, dynamic=False),
     Case(n=17, m=23, mask=Window(4, 4, (1, 3, 2, 1)), heads=4, group=2, dynamic=False),
+    Case(n=18, m=18, mask=BigBird(2, 2, 3), lse=True),
+    Case(n=14, m=18, mask=AnyOf((LocalChunks(4, 1, 1), Global((1, (6, 8))))), lse=True),
     Case(n=16, m=16, mask=AnyOf((Window(2, 0), Window(8, 0, 4))), dtype="bfloat16"),
     Case(n=16, m=12, mask=AllOf((Causal("top_left"), Window(8, 8, 2, "top_left"))), lse=True),
     Case(n=8, m=10, bias="hij", key_valid="bj", batch=3, lse=True),

@@ -62,8 +62,10 @@ _LSH = {
 }
 _LSH_PAYS = {OURS: "lsh:prepare_ours", "exact": "lsh:prepare_exact"}
 _COMPILE = {OURS: "models:compile_ours", "openvino": "models:compile_openvino", "torch.compile": "models:compile_torch"}
-_TABLES = {"attention": _ATTENTION, "memory": {OURS: "ours:prepare"}, "model": _MODEL, "compile": _COMPILE,
-           "lsh": _LSH, "curve": {OURS: "lsh:prepare_curve"}, "lsh-pays": _LSH_PAYS, "lsh-long": {OURS: "lsh:prepare_ours"}}
+_SPARSE = {OURS: "ours:prepare", "flex": "torch_peers:prepare_flex", "hf": "hf_sparse:prepare"}
+_TABLES = {"attention": _ATTENTION, "sparse": _SPARSE, "memory": {OURS: "ours:prepare"}, "model": _MODEL,
+           "compile": _COMPILE, "lsh": _LSH, "curve": {OURS: "lsh:prepare_curve"}, "lsh-pays": _LSH_PAYS,
+           "lsh-long": {OURS: "lsh:prepare_ours"}}
 
 
 def names(kind: str) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from .. import patterns
 from ..cases import Case
 from . import Prepared, Settings, Unsupported
 
@@ -49,13 +50,41 @@ def prepare_sdpa(case: Case, inputs, settings: Settings) -> Prepared:
     return _prepared(lambda: torch.nn.functional.scaled_dot_product_attention(query, key, value, **options))
 
 
+def _sparse_block_mask(case: Case):
+    """FlexAttention's block mask for windows with global tokens and for BigBird."""
+    from torch.nn.attention.flex_attention import create_block_mask
+
+    make = torch.compile(create_block_mask) if case.score_bytes > 4e9 else create_block_mask
+    if case.mask == "longformer":
+
+        def visible(batch, head, row, column):
+            near = (row - column <= case.window) & (column - row <= case.window)
+            return near | (column < patterns.GLOBALS) | (row < patterns.GLOBALS)
+
+        return make(visible, None, None, case.n, case.m, device="cpu")
+    blocks = case.n // patterns.BLOCK
+    table = torch.from_numpy(patterns.random_table(case.heads, blocks))
+    seen = torch.zeros(case.heads, blocks, blocks, dtype=torch.bool)
+    own = torch.arange(blocks)
+    seen[:, :, 0] = seen[:, :, -1] = seen[:, 0] = seen[:, -1] = True
+    seen |= (own[:, None] - own[None, :]).abs() <= 1
+    seen[:, 1:-1].scatter_(2, table, True)
+
+    def listed(batch, head, row, column):
+        return seen[head, row // patterns.BLOCK, column // patterns.BLOCK]
+
+    return make(listed, None, case.heads, case.n, case.m, device="cpu", BLOCK_SIZE=patterns.BLOCK)
+
+
 def prepare_flex(case: Case, inputs, settings: Settings) -> Prepared:
     from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
     torch.set_num_threads(settings.threads)
     query, key, value = map(to_torch, inputs)
     options = {"enable_gqa": case.heads != case.kv_heads}
-    if case.mask:
+    if case.mask in patterns.SPARSE:
+        options["block_mask"] = _sparse_block_mask(case)
+    elif case.mask:
         window = case.window if case.mask == "window" else case.n
 
         def visible(batch, head, row, column):

@@ -117,7 +117,7 @@ Value Packer::packQuery(Value query, double scale) {
                           hasGroup ? ArrayRef<int64_t>(shape)
                                    : ArrayRef<int64_t>(shape).drop_front(),
                           type, isPaired ? 1.0 : scale,
-                          hasFewRows ? 1 : target.tileRows());
+                          hasFewRows ? 1 : target.stripRows(acc.getDimSize(1)));
   if (hasGroup)
     return packed;
   SmallVector<ReassociationIndices> groups{{0, 1}, {2}};
@@ -230,7 +230,8 @@ LogicalResult Packer::pack() {
       *bound, target.tileColumns(accumulator.getIntOrFloatBitWidth()));
   auto acc = cast<RankedTensorType>(op.getAcc().getType());
   hasFewRows = acc.getDimSize(0) * acc.getDimSize(1) <= kMaxFewRows;
-  if ((!hasFewRows && acc.getDimSize(1) % target.tileRows() != 0) ||
+  if ((!hasFewRows &&
+       acc.getDimSize(1) % target.stripRows(acc.getDimSize(1)) != 0) ||
       acc.getDimSize(2) % lanes != 0)
     return op.emitOpError()
            << "expected a state of at most " << kMaxFewRows

@@ -30,7 +30,8 @@ public:
   OnlinePackedEmitter(KernelBuilder &k, OnlinePackedOp op,
                       const CpuTarget &target)
       : k(k), op(op), softmax(k, op, target), accType(softmax.getAccType()),
-        lanes(softmax.getLanes()), stripRows(target.tileRows()) {
+        lanes(softmax.getLanes()),
+        stripRows(target.stripRows(accType.getDimSize(1))) {
     auto keyType = cast<MemRefType>(op.getKey().getType());
     isPaired = keyType.getElementType() != softmax.getElement();
     key = isPaired ? flattenPairs(op.getKey()) : op.getKey();

@@ -80,3 +80,40 @@ func.func @chunk_beyond_the_keys(%q: tensor<3x8x4xf32>) -> tensor<3x8x4xf32> {
       mask #attn.local_chunks<chunk = 9, look_back = 0, look_ahead = 0, top_left> -> tensor<3x8x4xf32>
   return %o : tensor<3x8x4xf32>
 }
+
+// -----
+
+// expected-error @below {{expected a block in [1, 2^20] (C1), got 0}}
+#mask = #attn.bigbird<block = 0, random = 3, seed = 0>
+
+// -----
+
+// expected-error @below {{expected 0 to 16 random blocks (C2), got 17}}
+#mask = #attn.bigbird<block = 2, random = 17, seed = 0>
+
+// -----
+
+// expected-error @below {{expected a seed of at least 0 (C2), got -1}}
+#mask = #attn.bigbird<block = 2, random = 3, seed = -1>
+
+// -----
+
+// expected-error @below {{expected a table of i64 [heads, rows, 2] (C3), got 'tensor<1x1x1xi64>'}}
+#mask = #attn.bigbird<block = 2, random = 2, seed = 0, table = dense<1> : tensor<1x1x1xi64>>
+
+// -----
+
+// expected-error @below {{expected blocks of at least 0 in the table (C3), got -1}}
+#mask = #attn.bigbird<block = 2, random = 1, seed = 0, table = dense<-1> : tensor<1x1x1xi64>>
+
+// -----
+
+func.func @table_of_another_length(%q: tensor<3x8x4xf32>) -> tensor<3x8x4xf32> {
+  // expected-error @below {{expected a table for 3 heads and 2 rows of blocks (C4), got 'tensor<3x1x1xi64>'}}
+  %o = attn.attention ins(%q, %q, %q : tensor<3x8x4xf32>, tensor<3x8x4xf32>, tensor<3x8x4xf32>)
+      outs(%q : tensor<3x8x4xf32>)
+      maps [affine_map<(b, h, i, j, d, e) -> (h, i, d)>, affine_map<(b, h, i, j, d, e) -> (h, j, d)>,
+            affine_map<(b, h, i, j, d, e) -> (h, j, e)>, affine_map<(b, h, i, j, d, e) -> (h, i, e)>]
+      mask #attn.bigbird<block = 2, random = 1, seed = 0, table = dense<1> : tensor<3x1x1xi64>> -> tensor<3x8x4xf32>
+  return %o : tensor<3x8x4xf32>
+}

@@ -43,8 +43,8 @@ protected:
 
   /// Every allowed key is in one range, and the range's mask says the same as
   /// the whole.
-  void checkRanges(int64_t h, int64_t first, int64_t last, int64_t n,
-                   int64_t m) {
+  void checkRanges(int64_t h, int64_t first, int64_t last, int64_t n, int64_t m,
+                   int64_t block = 0) {
     SmallVector<int64_t> seen(m, 0);
     for (const KeyRange &range : mask.buildKeyRanges(
              builder, loc(), scope(h, n, m), index(first), index(last))) {
@@ -106,6 +106,9 @@ TEST_P(MaskTest, KeyRangesAreTheMeaning) {
     for (int64_t first = 0; first < n; ++first)
       for (int64_t last = first; last < n; ++last)
         checkRanges(h, first, last, n, m);
+    int64_t block = mask.getQueryBlock();
+    for (int64_t first = 0; block != 0 && first < n; first += block)
+      checkRanges(h, first, std::min(first + block, n) - 1, n, m, block);
   });
 }
 
@@ -199,6 +202,10 @@ INSTANTIATE_TEST_SUITE_P(
         "#attn.window<before = 0, after = 1, bottom_right>]>",
         "#attn.all_of<[#attn.global<tokens = [0 to 2], queries, top_left>, "
         "#attn.global<tokens = [5 to 7], keys, top_left>]>",
+        "#attn.bigbird<block = 1, random = 2, seed = 3>",
+        "#attn.bigbird<block = 2, random = 1, seed = 0>",
+        "#attn.all_of<[#attn.causal<bottom_right>, #attn.bigbird<block = 1, "
+        "random = 0, seed = 0>]>",
         "#attn.all_of<[#attn.any_of<[#attn.causal<top_left>, "
         "#attn.causal<bottom_right>]>, #attn.window<before = 3, after = 3, "
         "top_left>]>"));

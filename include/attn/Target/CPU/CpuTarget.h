@@ -30,6 +30,12 @@ struct CpuTarget {
   /// Rows of the register tile: 12 x 2 accumulators of 32 registers, 6 x 2
   /// of 16.
   int64_t tileRows() const { return vectorBits == 512 ? 12 : 6; }
+  /// Rows of the register tile for a tile of so many rows: a smaller one where
+  /// that fits and the usual one does not.
+  int64_t stripRows(int64_t rows) const {
+    int64_t smaller = vectorBits == 512 ? 8 : 4;
+    return rows % tileRows() != 0 && rows % smaller == 0 ? smaller : tileRows();
+  }
   /// Vectors across the register tile.
   static constexpr int64_t tileVectors = 2;
   /// Columns of the register tile, the width of a panel.

@@ -9,6 +9,8 @@
 
 #include "MaskMath.h"
 
+#include <numeric>
+
 using namespace mlir;
 using namespace mlir::attn;
 
@@ -76,6 +78,14 @@ int64_t maxOfMinKeys(ArrayRef<Attribute> masks) {
   for (MaskAttrInterface mask : elements(masks))
     most = std::max(most, mask.getMinKeys());
   return most;
+}
+
+/// The greatest common divisor of the elements' blocks.
+int64_t commonBlock(ArrayRef<Attribute> masks) {
+  int64_t block = 0;
+  for (MaskAttrInterface mask : elements(masks))
+    block = std::gcd(block, mask.getQueryBlock());
+  return block;
 }
 
 /// The common refinement of the elements' partitions; `join` says what two
@@ -223,6 +233,8 @@ AllOfAttr::buildQueryRanges(OpBuilder &builder, Location loc,
 
 int64_t AllOfAttr::getMinKeys() const { return maxOfMinKeys(getMasks()); }
 
+int64_t AllOfAttr::getQueryBlock() const { return commonBlock(getMasks()); }
+
 bool AllOfAttr::dependsOnHead() const { return anyDependsOnHead(getMasks()); }
 
 LogicalResult AllOfAttr::verifyFor(function_ref<InFlightDiagnostic()> emitError,
@@ -321,6 +333,8 @@ AnyOfAttr::buildQueryRanges(OpBuilder &builder, Location loc,
 }
 
 int64_t AnyOfAttr::getMinKeys() const { return maxOfMinKeys(getMasks()); }
+
+int64_t AnyOfAttr::getQueryBlock() const { return commonBlock(getMasks()); }
 
 bool AnyOfAttr::dependsOnHead() const { return anyDependsOnHead(getMasks()); }
 

@@ -75,6 +75,11 @@ struct MaskMath {
     Value below = less(a, mul(quotient, constant(b)));
     return select(below, sub(quotient, constant(1)), quotient);
   }
+  /// ceil(a / b) for a non-negative a and a positive b.
+  Value ceilDiv(Value a, int64_t b) {
+    return builder.createOrFold<arith::DivUIOp>(loc, add(a, constant(b - 1)),
+                                                constant(b));
+  }
   /// The column of the diagonal in row `i`: i, or i + m - n.
   Value diagonal(Alignment alignment, Value i, const MaskScope &scope) {
     return alignment == Alignment::TopLeft

@@ -35,6 +35,10 @@ using D = AttentionOp::Dim;
 /// Rows of a tile: few enough for the caches, even over the sequence, and small
 /// enough that there are tasks for all.
 void Tiler::chooseQueryTile() {
+  queryBlock = mask ? mask.getQueryBlock() : 0;
+  tileOrigin = firstOfPiece;
+  if (queryBlock != 0)
+    return chooseBlockTile();
   int64_t extent =
       getConstantIntValue(pieceQueries).value_or(ShapedType::kDynamic);
   int64_t align = options.rowAlign;
@@ -81,6 +85,25 @@ void Tiler::chooseQueryTile() {
   }
   if (std::optional<int64_t> constant = getConstantIntValue(tiles))
     tiles = attr(*constant);
+}
+
+/// Tiles that lie within the blocks of a mask.
+void Tiler::chooseBlockTile() {
+  AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1),
+             s2 = b.getAffineSymbolExpr(2);
+  int64_t parts = 1, limit = std::max<int64_t>(1, options.queryTile / group);
+  while (queryBlock / parts > limit || queryBlock % parts != 0)
+    ++parts;
+  queryBlock /= parts;
+  // Strips of 8 rows fit many blocks that those of the target do not.
+  rows =
+      queryBlock % 8 == 0
+          ? queryBlock
+          : static_cast<int64_t>(llvm::alignTo(queryBlock, options.rowAlign));
+  step = attr(queryBlock);
+  tileOrigin = apply(s0.floorDiv(queryBlock) * queryBlock, {firstOfPiece});
+  tiles = apply((s0 + s1 - s2).ceilDiv(queryBlock),
+                {firstOfPiece, pieceQueries, tileOrigin});
 }
 
 /// Whether queries have heads of their own where keys share theirs.
@@ -243,7 +266,7 @@ SmallVector<KeyRange> Tiler::buildKeyRanges() {
     return {{value(attr(0)), value(keys), Attribute(), std::nullopt}};
   AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1);
   Value last = value(apply(s0 + s1 - 1, {firstQuery, count}));
-  MaskScope scope{value(head), value(queries), value(keys)};
+  MaskScope scope{value(head), value(queries), value(keys), queryBlock};
   return mask.buildKeyRanges(b, loc, scope, value(firstQuery), last);
 }
 
@@ -296,6 +319,22 @@ void Tiler::placeHeads(Value batchId, Value headId) {
                              : apply(s0.floorDiv(sharing), {head});
 }
 
+/// The queries of the piece within the block that begins at `firstQuery`.
+void Tiler::placeInBlock() {
+  AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1),
+             s2 = b.getAffineSymbolExpr(2), s3 = b.getAffineSymbolExpr(3);
+  auto from = AffineMap::get(0, 2, {s0, s1}, b.getContext());
+  OpFoldResult begin = affine::makeComposedFoldedAffineMax(
+      b, loc, from, {firstQuery, firstOfPiece});
+  auto length = AffineMap::get(
+      0, 4,
+      {s0 + queryBlock - s1, s2 + s3 - s1, b.getAffineConstantExpr(queryBlock)},
+      b.getContext());
+  count = affine::makeComposedFoldedAffineMin(
+      b, loc, length, {firstQuery, begin, firstOfPiece, pieceQueries});
+  firstQuery = begin;
+}
+
 void Tiler::buildTile(ValueRange ids, ValueRange outputs) {
   AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1),
              s2 = b.getAffineSymbolExpr(2);
@@ -304,11 +343,15 @@ void Tiler::buildTile(ValueRange ids, ValueRange outputs) {
   // thread ends with the longest task.
   OpFoldResult tile = apply(s1 - s0 - 1, {OpFoldResult(ids[2]), tiles});
   OpFoldResult inPiece = apply(s0 * s1, {tile, step});
-  firstQuery = apply(s0 + s1, {firstOfPiece, inPiece});
-  auto map = AffineMap::get(0, 3, {s2 - s1, s0, b.getAffineConstantExpr(rows)},
-                            b.getContext());
-  count = affine::makeComposedFoldedAffineMin(b, loc, map,
-                                              {step, inPiece, pieceQueries});
+  firstQuery = apply(s0 + s1, {tileOrigin, inPiece});
+  if (queryBlock != 0) {
+    placeInBlock();
+  } else {
+    auto map = AffineMap::get(
+        0, 3, {s2 - s1, s0, b.getAffineConstantExpr(rows)}, b.getContext());
+    count = affine::makeComposedFoldedAffineMin(b, loc, map,
+                                                {step, inPiece, pieceQueries});
+  }
   SmallVector<KeyRange> ranges;
   if (!seesNothing)
     ranges = buildKeyRanges();

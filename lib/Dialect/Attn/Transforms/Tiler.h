@@ -66,6 +66,8 @@ private:
   ValueRange tileQueries(const QueryRange &piece, ValueRange outputs);
   void checkKeys();
   void chooseQueryTile();
+  void chooseBlockTile();
+  void placeInBlock();
   bool isGrouped();
   void placeHeads(Value batchId, Value headId);
   void buildTile(ValueRange ids, ValueRange outputs);
@@ -98,6 +100,8 @@ private:
   OpFoldResult firstOfPiece, pieceQueries;    ///< of the queries being tiled
   MaskAttrInterface mask;                     ///< of these queries
   bool seesNothing = false;
+  int64_t queryBlock = 0;   ///< what tiles keep to the multiples of, unless 0
+  OpFoldResult tileOrigin;  ///< the multiple of it that the first tile is at
   int64_t sharing = 1;      ///< query heads per key head
   int64_t group = 1;        ///< query heads in a tile
   int64_t rows = 0;         ///< rows of the state

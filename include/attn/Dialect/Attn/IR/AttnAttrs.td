@@ -129,9 +129,34 @@ def Attn_LocalChunksAttr : Attn_MaskAttrBase<"LocalChunks", "local_chunks", ["ve
   let genVerifyDecl = 1;
 }
 
+def Attn_BigBirdAttr
+    : Attn_MaskAttrBase<"BigBird", "bigbird", ["dependsOnHead", "verifyFor", "buildQueryRanges", "getQueryBlock"]> {
+  let summary = "neighbouring blocks, the first and the last, and random ones";
+  let description = [{
+    With positions cut into blocks of `block`, a query sees its own block, the two beside it, the first, the last and
+    `random` others, which differ for every row of blocks and every head; queries of the first and of the last block see
+    all keys (Zaheer et al. 2020). Each block counts once. The random blocks are drawn without replacement from those
+    that are not seen anyway, as many as there are, by a counter-based generator keyed by seed, head, row of blocks and
+    draw. Or `table` [heads, rows, random] names them for the rows between the first and the last.
+
+    ```mlir
+    #bigbird = #attn.bigbird<block = 64, random = 3, seed = 1>
+    #given = #attn.bigbird<block = 2, random = 1, seed = 0, table = dense<[[[3], [4], [0]]]> : tensor<1x3x1xi64>>
+    ```
+    Constraints: C1 `block` lies in [1, 2^20]; C2 `random` lies in [0, 16] and `seed` is not negative; C3 a table is of
+    i64 and not negative, with `random` entries a row; C4 a table fits the heads and static lengths.
+  }];
+  let parameters = (ins "int64_t":$block, "int64_t":$random, "int64_t":$seed,
+                        OptionalParameter<"::mlir::DenseIntElementsAttr">:$table);
+  let assemblyFormat = [{
+    `<` `block` `=` $block `,` `random` `=` $random `,` `seed` `=` $seed (`,` `table` `=` $table^)? `>`
+  }];
+  let genVerifyDecl = 1;
+}
+
 class Attn_MaskListAttr<string name, string attrMnemonic>
     : Attn_MaskAttrBase<name, attrMnemonic,
-                        ["dependsOnHead", "verifyFor", "buildQueryRanges", "getMinKeys"]> {
+                        ["dependsOnHead", "verifyFor", "buildQueryRanges", "getMinKeys", "getQueryBlock"]> {
   let parameters = (ins ArrayRefParameter<"::mlir::Attribute">:$masks);
   let assemblyFormat = "`<` `[` $masks `]` `>`";
   let genVerifyDecl = 1;

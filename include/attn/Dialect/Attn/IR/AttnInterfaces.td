@@ -52,6 +52,8 @@ def Attn_MaskAttrInterface : AttrInterface<"MaskAttrInterface"> {
       "::llvm::LogicalResult", "verifyFor",
       (ins "::llvm::function_ref<::mlir::InFlightDiagnostic()>":$emit_error, "int64_t":$heads, "int64_t":$n,
            "int64_t":$m), "", "return ::llvm::success();">,
+    InterfaceMethod<"Unless 0, the key ranges are better if the queries asked for lie between multiples of this number.",
+      "int64_t", "getQueryBlock", (ins), "", "return 0;">,
     InterfaceMethod<"How many keys there must be, which a dynamic length is checked for.",
       "int64_t", "getMinKeys", (ins), "", "return 0;">
   ];

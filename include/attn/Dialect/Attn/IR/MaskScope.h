@@ -20,6 +20,9 @@ namespace mlir::attn {
 /// values.
 struct MaskScope {
   Value head, numQueries, numKeys;
+  /// Unless 0, the queries asked for lie between two neighbouring multiples of
+  /// this number.
+  int64_t queryBlock = 0;
 };
 
 /// The half-open key range [begin, end), empty where begin >= end, and the mask
