@@ -31,9 +31,16 @@ static constexpr StringLiteral kTileOps[] = {
     "attn.online_packed", "attn.pack",     "attn.project"};
 
 /// Operations on whole sequences: after `tile` nothing lowers them.
-static constexpr StringLiteral kWholeOps[] = {
-    "attn.attention", "attn.gaussian_projection", "attn.low_rank_attention",
-    "attn.lsh_attention"};
+static constexpr StringLiteral kWholeOps[] = {"attn.alibi",
+                                              "attn.attention",
+                                              "attn.bucket_bias",
+                                              "attn.compress",
+                                              "attn.gaussian_projection",
+                                              "attn.low_rank_attention",
+                                              "attn.lsh_attention",
+                                              "attn.rotary",
+                                              "attn.sinusoid",
+                                              "attn.update_memory"};
 
 static constexpr StringLiteral kTargetLevel[] = {"builtin", "llvm"};
 

@@ -76,6 +76,7 @@ void mlir::attn::buildRewritePipeline(OpPassManager &manager,
 
 void mlir::attn::buildTilePipeline(OpPassManager &manager,
                                    const CpuPipelineOptions &options) {
+  manager.addPass(createAttnExpandPass());
   manager.addNestedPass<func::FuncOp>(createAttnRecordSignaturePass());
   manager.addPass(createAttnBuildShapeFunctionsPass());
   manager.addNestedPass<func::FuncOp>(createAttnTileLshPass());

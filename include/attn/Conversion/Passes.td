@@ -10,6 +10,39 @@
 
 include "mlir/Pass/PassBase.td"
 
+def AttnExpandPass : Pass<"attn-expand"> {
+  let summary = "positions and memories as linalg, which is also how they run";
+  let description = [{
+    Replaces `attn.rotary`, `attn.sinusoid`, `attn.alibi`, `attn.bucket_bias`, `attn.compress` and `attn.update_memory`
+    by their decompositions. Unlike those of attention, these are as fast as any: element-wise loops, one product,
+    slices. Extents that only the running program knows are asserted.
+
+    ```mlir
+    func.func @next(%memory: tensor<6x4xf32>, %h: tensor<2x4xf32>, %kept: tensor<6x4xf32>, %evicted: tensor<2x4xf32>)
+        -> tensor<6x4xf32> {
+      %r:2 = attn.update_memory ins(%memory, %h : tensor<6x4xf32>, tensor<2x4xf32>)
+          outs(%kept, %evicted : tensor<6x4xf32>, tensor<2x4xf32>) -> tensor<6x4xf32>, tensor<2x4xf32>
+      return %r#0 : tensor<6x4xf32>
+    }
+    ```
+
+    becomes
+
+    ```mlir
+    ...
+      %all = tensor.empty() : tensor<8x4xf32>
+      %old = tensor.insert_slice %memory into %all[0, 0] [6, 4] [1, 1] : tensor<6x4xf32> into tensor<8x4xf32>
+      %both = tensor.insert_slice %h into %old[6, 0] [2, 4] [1, 1] : tensor<2x4xf32> into tensor<8x4xf32>
+      %new = tensor.extract_slice %both[2, 0] [6, 4] [1, 1] : tensor<8x4xf32> to tensor<6x4xf32>
+    ...
+    ```
+  }];
+  let statistics = [Statistic<"numExpanded", "num-expanded", "operations that were expanded">];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::cf::ControlFlowDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect"];
+}
+
 def ConvertAttnToLinalgPass : Pass<"convert-attn-to-linalg"> {
   let summary = "attention as plain linalg on tensors, which is its meaning";
   let description = [{

@@ -37,7 +37,8 @@ struct ConvertAttnToLinalgPass
     SmallVector<DestinationStyleOpInterface> ops;
     getOperation()->walk([&](DestinationStyleOpInterface op) {
       if (isa<AttentionOp, LshAttentionOp, OnlineAttentionOp, MergeOp,
-              FinalizeOp, LowRankAttentionOp>(op) &&
+              FinalizeOp, LowRankAttentionOp, RotaryOp, SinusoidOp, AlibiOp,
+              BucketBiasOp, CompressOp, UpdateMemoryOp>(op) &&
           op.hasPureTensorSemantics())
         ops.push_back(op);
     });
@@ -62,6 +63,9 @@ struct ConvertAttnToLinalgPass
               })
               .Case([&](LowRankAttentionOp one) {
                 return decomposeLowRankAttention(rewriter, one);
+              })
+              .Default([&](Operation *one) {
+                return *decomposeExpandable(rewriter, one);
               });
       rewriter.replaceOp(op, results);
       ++numDecomposed;

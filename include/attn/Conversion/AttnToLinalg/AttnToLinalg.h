@@ -23,6 +23,17 @@ SmallVector<Value> decomposeMerge(OpBuilder &builder, MergeOp op);
 SmallVector<Value> decomposeFinalize(OpBuilder &builder, FinalizeOp op);
 SmallVector<Value> decomposeLowRankAttention(OpBuilder &builder,
                                              LowRankAttentionOp op);
+SmallVector<Value> decomposeRotary(OpBuilder &builder, RotaryOp op);
+SmallVector<Value> decomposeSinusoid(OpBuilder &builder, SinusoidOp op);
+SmallVector<Value> decomposeAlibi(OpBuilder &builder, AlibiOp op);
+SmallVector<Value> decomposeBucketBias(OpBuilder &builder, BucketBiasOp op);
+SmallVector<Value> decomposeCompress(OpBuilder &builder, CompressOp op);
+SmallVector<Value> decomposeUpdateMemory(OpBuilder &builder, UpdateMemoryOp op);
+
+/// The same for the operations whose decomposition is also how they run: those
+/// on positions and memories. Nothing for others.
+std::optional<SmallVector<Value>> decomposeExpandable(OpBuilder &builder,
+                                                      Operation *op);
 
 /// What a sequence shorter than a chunk is told when the program runs.
 std::string getLshLengthMessage(LshAttentionOp op);
