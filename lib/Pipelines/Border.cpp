@@ -26,9 +26,11 @@ static constexpr StringLiteral kTensorLevel[] = {
 
 /// Operations that belong to tiles: before `tile` nothing makes them.
 static constexpr StringLiteral kTileOps[] = {
-    "attn.bucket_sort",   "attn.finalize", "attn.hash",
-    "attn.lsh_chunks",    "attn.merge",    "attn.online_attention",
-    "attn.online_packed", "attn.pack",     "attn.project"};
+    "attn.bucket_sort",      "attn.finalize",      "attn.hash",
+    "attn.linear_chunk",     "attn.linear_merge",  "attn.linear_output",
+    "attn.linear_state",     "attn.lsh_chunks",    "attn.merge",
+    "attn.online_attention", "attn.online_packed", "attn.pack",
+    "attn.project"};
 
 /// Operations on whole sequences: after `tile` nothing lowers them.
 static constexpr StringLiteral kWholeOps[] = {"attn.alibi",
@@ -36,6 +38,7 @@ static constexpr StringLiteral kWholeOps[] = {"attn.alibi",
                                               "attn.bucket_bias",
                                               "attn.compress",
                                               "attn.gaussian_projection",
+                                              "attn.linear_attention",
                                               "attn.low_rank_attention",
                                               "attn.lsh_attention",
                                               "attn.rotary",

@@ -137,6 +137,13 @@ void RecordSignature::visit(Operation *op) {
       joinMap(op, operand.get(), structured.getMatchingIndexingMap(&operand));
   } else if (auto attention = dyn_cast<AttentionOp>(op)) {
     joinAttention(attention);
+  } else if (auto linear = dyn_cast<LinearAttentionOp>(op)) {
+    joinMap(op, linear.getQuery(), linear.getQueryMap());
+    joinMap(op, linear.getKey(), linear.getKeyMap());
+    joinMap(op, linear.getValue(), linear.getValueMap());
+    if (linear.getKeyValid())
+      joinMap(op, linear.getKeyValid(), linear.getKeyValidMap());
+    joinMap(op, linear.getOutput(), linear.getOutputMap());
   } else if (auto dim = dyn_cast<tensor::DimOp>(op)) {
     if (std::optional<int64_t> index = dim.getConstantIndex())
       extents.unionSets({dim.getSource().getAsOpaquePointer(), *index},

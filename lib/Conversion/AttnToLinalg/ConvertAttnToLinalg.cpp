@@ -36,9 +36,9 @@ struct ConvertAttnToLinalgPass
   void runOnOperation() override {
     SmallVector<DestinationStyleOpInterface> ops;
     getOperation()->walk([&](DestinationStyleOpInterface op) {
-      if (isa<AttentionOp, LshAttentionOp, OnlineAttentionOp, MergeOp,
-              FinalizeOp, LowRankAttentionOp, RotaryOp, SinusoidOp, AlibiOp,
-              BucketBiasOp, CompressOp, UpdateMemoryOp>(op) &&
+      if (isa<AttentionOp, LinearAttentionOp, LshAttentionOp, OnlineAttentionOp,
+              MergeOp, FinalizeOp, LowRankAttentionOp, RotaryOp, SinusoidOp,
+              AlibiOp, BucketBiasOp, CompressOp, UpdateMemoryOp>(op) &&
           op.hasPureTensorSemantics())
         ops.push_back(op);
     });
@@ -50,6 +50,9 @@ struct ConvertAttnToLinalgPass
           llvm::TypeSwitch<Operation *, SmallVector<Value>>(op.getOperation())
               .Case([&](AttentionOp one) {
                 return decomposeAttention(rewriter, one);
+              })
+              .Case([&](LinearAttentionOp one) {
+                return decomposeLinear(rewriter, one);
               })
               .Case([&](LshAttentionOp one) {
                 return decomposeLsh(rewriter, one);

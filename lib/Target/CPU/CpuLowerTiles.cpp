@@ -39,6 +39,12 @@ LogicalResult verifyEmittable(Operation *op) {
       return culprit->emitOpError() << "expected only elementwise operations "
                                        "and constants in a score_mod for this "
                                        "target";
+  if (isa<LinearStateOp, LinearOutputOp, LinearChunkOp>(op) &&
+      !op->getRegion(0).empty())
+    if (Operation *culprit = findUnvectorizable(op->getRegion(0).front()))
+      return culprit->emitOpError() << "expected only elementwise operations "
+                                       "and constants in a feature region for "
+                                       "this target";
   return success();
 }
 
@@ -54,7 +60,8 @@ struct LowerTilesPass : cpu::impl::AttnCpuLowerTilesPassBase<LowerTilesPass> {
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) {
       if (isa<OnlinePackedOp, PackOp, FinalizeOp, MergeOp, HashOp, BucketSortOp,
-              LshChunksOp, ProjectOp>(op))
+              LshChunksOp, ProjectOp, LinearStateOp, LinearOutputOp,
+              LinearChunkOp, LinearMergeOp>(op))
         ops.push_back(op);
     });
     for (Operation *op : ops) {
@@ -72,7 +79,11 @@ struct LowerTilesPass : cpu::impl::AttnCpuLowerTilesPassBase<LowerTilesPass> {
           .Case([&](LshChunksOp chunks) { emitLshChunks(k, chunks, target); })
           .Case([&](FinalizeOp finalize) { emitFinalize(k, finalize, target); })
           .Case([&](MergeOp merge) { emitMerge(k, merge, target); })
-          .Case([&](ProjectOp project) { emitProject(k, project, target); });
+          .Case([&](ProjectOp project) { emitProject(k, project, target); })
+          .Case([&](LinearStateOp one) { emitLinearState(k, one, target); })
+          .Case([&](LinearOutputOp one) { emitLinearOutput(k, one, target); })
+          .Case([&](LinearChunkOp one) { emitLinearChunk(k, one, target); })
+          .Case([&](LinearMergeOp one) { emitLinearMerge(k, one, target); });
       rewriter.eraseOp(op);
       ++numLowered;
     }

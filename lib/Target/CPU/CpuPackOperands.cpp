@@ -16,7 +16,10 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Interfaces/ValueBoundsOpInterface.h"
 #include "mlir/Transforms/LoopInvariantCodeMotionUtils.h"
+#include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
+
+#include <cmath>
 
 #define DEBUG_TYPE "attn-cpu-pack-operands"
 
@@ -282,6 +285,43 @@ LogicalResult Packer::pack() {
   return success();
 }
 
+/// The projection of linear attention, scaled, in panels.
+static bool packProjection(Operation *op, const CpuTarget &target) {
+  for (OpOperand &operand : op->getOpOperands()) {
+    bool isProjection =
+        TypeSwitch<Operation *, bool>(op)
+            .Case<LinearStateOp, LinearOutputOp, LinearChunkOp>(
+                [&](auto linear) {
+                  return linear.getProjection() == operand.get();
+                });
+    auto type = dyn_cast<RankedTensorType>(operand.get().getType());
+    if (!isProjection || !type || type.getRank() != 2)
+      continue;
+    bool isSoftmax = isSoftmaxMap(
+        op->getAttrOfType<FeatureMapAttr>("feature_map").getValue());
+    double scale =
+        std::sqrt(op->getAttrOfType<FloatAttr>("scale").getValueAsDouble());
+    int64_t columns = target.tileColumns(type.getElementTypeBitWidth());
+    OpBuilder b(op);
+    Value dest = tensor::EmptyOp::create(
+        b, op->getLoc(),
+        {static_cast<int64_t>(llvm::divideCeil(type.getDimSize(0), columns)),
+         type.getDimSize(1), columns},
+        type.getElementType());
+    AffineMap map = AffineMap::get(
+        3, 0, {b.getAffineDimExpr(1), b.getAffineDimExpr(2)}, b.getContext());
+    auto pack =
+        PackOp::create(b, op->getLoc(), TypeRange(dest),
+                       PackLayoutAttr::get(b.getContext(), PackLayout::Panels),
+                       operand.get(), Value(), dest, AffineMapAttr::get(map),
+                       b.getF64FloatAttr(isSoftmax ? scale * kLog2E : scale),
+                       b.getI64IntegerAttr(1));
+    operand.set(pack.getResult(0));
+    return true;
+  }
+  return false;
+}
+
 namespace {
 struct PackOperandsPass
     : cpu::impl::AttnCpuPackOperandsPassBase<PackOperandsPass> {
@@ -308,6 +348,10 @@ struct PackOperandsPass
       ++numPacked;
       numValuesInPlace += packer.areValuesInPlace();
     }
+    getOperation().walk([&](Operation *op) {
+      if (isa<LinearStateOp, LinearOutputOp, LinearChunkOp>(op))
+        numProjections += packProjection(op, target);
+    });
     getOperation().walk(
         [](LoopLikeOpInterface loop) { moveLoopInvariantCode(loop); });
   }

@@ -104,7 +104,7 @@ Value scaleByPowerOfTwo(KernelBuilder &k, Value p, Value w) {
 }
 } // namespace
 
-Value KernelBuilder::exp2(Value x) {
+Value KernelBuilder::exp2(Value x, Value lowered) {
   bool isScalar = !isa<VectorType>(x.getType());
   Type element = getElementTypeOrSelf(x.getType());
   // A scalar goes through the same vector code: no call, and the same rounding
@@ -120,6 +120,8 @@ Value KernelBuilder::exp2(Value x) {
   Value p = constant(type, coefficients.front());
   for (double coefficient : coefficients.drop_front())
     p = fma(p, rest, constant(type, coefficient));
+  if (lowered)
+    whole = subf(whole, broadcast(type, lowered));
   Value result = scaleByPowerOfTwo(*this, p, whole);
   return isScalar ? vector::ExtractOp::create(b, loc, result, 0).getResult()
                   : result;

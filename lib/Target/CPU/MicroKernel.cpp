@@ -50,7 +50,9 @@ SmallVector<Value> emitStep(KernelBuilder &k, MicroKernelShape shape,
         load(offsetIndices(k, b, step, 0, Value(), v * width), type));
   Value column = isPaired ? k.mul(step, 2) : step;
   for (int64_t r = 0; r < shape.rows; ++r) {
-    SmallVector<Value> at = offsetIndices(k, a, Value(), r, column, 0);
+    SmallVector<Value> at = a.isTransposed
+                                ? offsetIndices(k, a, column, 0, Value(), r)
+                                : offsetIndices(k, a, Value(), r, column, 0);
     Value broadcast;
     if (isPaired) {
       // Two neighbours of a row are one 32-bit word, repeated to all lanes.
@@ -77,6 +79,16 @@ SmallVector<Value> emitStep(KernelBuilder &k, MicroKernelShape shape,
 }
 } // namespace
 
+SmallVector<Value> attn::cpu::emitProduct(KernelBuilder &k,
+                                          MicroKernelShape shape, TileRef a,
+                                          TileRef b, DepthRange depth,
+                                          ValueRange accumulators) {
+  return k.forLoop(depth.from, depth.to, 1, accumulators,
+                   [&](Value step, ValueRange carried) {
+                     return emitStep(k, shape, a, b, step, carried);
+                   });
+}
+
 void attn::cpu::emitMicroKernel(KernelBuilder &k, MicroKernelShape shape,
                                 TileRef a, TileRef b, TileRef c,
                                 DepthRange depth, bool accumulate) {
@@ -90,11 +102,7 @@ void attn::cpu::emitMicroKernel(KernelBuilder &k, MicroKernelShape shape,
                                      offsetIndices(k, c, Value(), r, Value(),
                                                    v * shape.lanes))
                             : k.constant(type, 0));
-  SmallVector<Value> result =
-      k.forLoop(depth.from, depth.to, 1, initial,
-                [&](Value step, ValueRange accumulators) {
-                  return emitStep(k, shape, a, b, step, accumulators);
-                });
+  SmallVector<Value> result = emitProduct(k, shape, a, b, depth, initial);
   for (int64_t r = 0; r < shape.rows; ++r)
     for (int64_t v = 0; v < shape.vectors; ++v)
       k.store(result[r * shape.vectors + v], c.memref,

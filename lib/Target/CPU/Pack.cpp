@@ -54,7 +54,6 @@ private:
   void emitSquare(Value group, Value panel, Value firstRow, int64_t lane,
                   bool isWhole, Value base, int64_t column);
   void emitCopiedPanels(Value group);
-  void transpose(SmallVectorImpl<Value> &rows);
 
   KernelBuilder &k;
   PackOp op;
@@ -66,6 +65,25 @@ private:
   Value flat; ///< the destination with pairs as one dimension
 };
 } // namespace
+
+void attn::cpu::emitTranspose(KernelBuilder &k,
+                              SmallVectorImpl<Value> &square) {
+  int64_t lanes = square.size();
+  for (int64_t half = lanes / 2; half > 0; half /= 2) {
+    SmallVector<int64_t> low, high;
+    for (int64_t lane = 0; lane < lanes; ++lane) {
+      low.push_back(lane & half ? lanes + lane - half : lane);
+      high.push_back(lane & half ? lanes + lane : lane + half);
+    }
+    for (int64_t row = 0; row < lanes; ++row) {
+      if (row & half)
+        continue;
+      Value a = square[row], b = square[row + half];
+      square[row] = vector::ShuffleOp::create(k.b, k.loc, a, b, low);
+      square[row + half] = vector::ShuffleOp::create(k.b, k.loc, a, b, high);
+    }
+  }
+}
 
 SmallVector<Value> PackEmitter::destIndices(Value group, ArrayRef<Value> rest) {
   SmallVector<Value> at;
@@ -181,25 +199,6 @@ void PackEmitter::emitPairedRows(Value group) {
   k.ifThen(k.less(k.mul(whole, 2), rows), [&] { emitPair(whole, false); });
 }
 
-/// Rows become columns: log2(lanes) rounds, each exchanging the off-diagonal
-/// blocks of one size.
-void PackEmitter::transpose(SmallVectorImpl<Value> &square) {
-  for (int64_t half = lanes / 2; half > 0; half /= 2) {
-    SmallVector<int64_t> low, high;
-    for (int64_t lane = 0; lane < lanes; ++lane) {
-      low.push_back(lane & half ? lanes + lane - half : lane);
-      high.push_back(lane & half ? lanes + lane : lane + half);
-    }
-    for (int64_t row = 0; row < lanes; ++row) {
-      if (row & half)
-        continue;
-      Value a = square[row], b = square[row + half];
-      square[row] = vector::ShuffleOp::create(k.b, k.loc, a, b, low);
-      square[row + half] = vector::ShuffleOp::create(k.b, k.loc, a, b, high);
-    }
-  }
-}
-
 /// `lanes` rows from `firstRow` on become lanes [lane, lane + lanes) of a
 /// panel: a loop over squares where there are many, then the rest.
 void PackEmitter::emitSquares(Value group, Value panel, Value firstRow,
@@ -245,7 +244,7 @@ void PackEmitter::emitSquare(Value group, Value panel, Value firstRow,
             ? vector::BitCastOp::create(k.b, k.loc, wordType, value).getResult()
             : value);
   }
-  transpose(square);
+  emitTranspose(k, square);
   for (int64_t r = 0; r < std::min(lanes, words - column); ++r) {
     Value value = isPaired
                       ? vector::BitCastOp::create(k.b, k.loc, stored, square[r])

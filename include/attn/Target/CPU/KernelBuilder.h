@@ -126,8 +126,9 @@ public:
 
   /// 2^x for x <= 127 (16-lane f32: five-term polynomial and vscalef; otherwise
   /// by exponent bits); relative error 2e-7. x may be as low as -1e30, which
-  /// gives 0.
-  Value exp2(Value x);
+  /// gives 0. With a whole number `lowered`, 2^(x - lowered): the polynomial is
+  /// that of x, so that the result differs from 2^x by a power of two exactly.
+  Value exp2(Value x, Value lowered = Value());
 
   /// Uninitialised scratch of static shape, 64-byte aligned, at the insertion
   /// point.

@@ -46,6 +46,23 @@ void emitBucketSort(KernelBuilder &k, BucketSortOp op);
 /// attn.lsh_chunks: the streaming softmax over gathered chunks.
 void emitLshChunks(KernelBuilder &k, LshChunksOp op, const CpuTarget &target);
 
+/// attn.linear_state, attn.linear_output and attn.linear_chunk: features in
+/// cache, and the products of the recurrence.
+void emitLinearState(KernelBuilder &k, LinearStateOp op,
+                     const CpuTarget &target);
+void emitLinearOutput(KernelBuilder &k, LinearOutputOp op,
+                      const CpuTarget &target);
+void emitLinearChunk(KernelBuilder &k, LinearChunkOp op,
+                     const CpuTarget &target);
+
+/// attn.linear_merge: partial states lowered to one reference and added.
+void emitLinearMerge(KernelBuilder &k, LinearMergeOp op,
+                     const CpuTarget &target);
+
+/// A square of vectors, transposed in registers: log2(lanes) rounds, each
+/// exchanging the off-diagonal blocks of one size.
+void emitTranspose(KernelBuilder &k, SmallVectorImpl<Value> &square);
+
 } // namespace mlir::attn::cpu
 
 #endif // ATTN_TARGET_CPU_KERNELS_H

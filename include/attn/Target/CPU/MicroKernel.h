@@ -20,6 +20,9 @@ namespace mlir::attn::cpu {
 struct TileRef {
   Value memref;
   SmallVector<Value> at;
+  /// As A alone: rows of the tile lie along the last index, so that the product
+  /// is that of the transposed matrix.
+  bool isTransposed = false;
 };
 
 struct MicroKernelShape {
@@ -34,6 +37,12 @@ struct MicroKernelShape {
 struct DepthRange {
   Value from, to;
 };
+
+/// Emits the product onto `accumulators` (row by row, `vectors` of each) and
+/// returns them; A and B as below.
+SmallVector<Value> emitProduct(KernelBuilder &k, MicroKernelShape shape,
+                               TileRef a, TileRef b, DepthRange depth,
+                               ValueRange accumulators);
 
 /// Emits the product at the insertion point of `k`; with `accumulate` C is read
 /// first. A has the element type of C, and B that

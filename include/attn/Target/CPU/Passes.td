@@ -89,7 +89,8 @@ def AttnCpuPackOperandsPass : CpuPass<"attn-cpu-pack-operands", "func::FuncOp"> 
   let options = cpuOptions;
   let statistics = [
     Statistic<"numPacked", "num-packed", "steps of the streaming softmax that read packed operands">,
-    Statistic<"numValuesInPlace", "num-values-in-place", "steps whose values are read in place">
+    Statistic<"numValuesInPlace", "num-values-in-place", "steps whose values are read in place">,
+    Statistic<"numProjections", "num-projections", "projections of linear attention that were packed">
   ];
   let dependentDialects = ["arith::ArithDialect", "tensor::TensorDialect"];
 }

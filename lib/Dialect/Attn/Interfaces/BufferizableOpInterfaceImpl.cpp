@@ -98,6 +98,14 @@ void mlir::attn::registerBufferizableOpInterfaceExternalModels(
         TileOpModel<LshChunksOp, /*readsInits=*/false>>(*context);
     ProjectOp::attachInterface<TileOpModel<ProjectOp, /*readsInits=*/true>>(
         *context);
+    LinearStateOp::attachInterface<
+        TileOpModel<LinearStateOp, /*readsInits=*/true>>(*context);
+    LinearOutputOp::attachInterface<
+        TileOpModel<LinearOutputOp, /*readsInits=*/false>>(*context);
+    LinearChunkOp::attachInterface<
+        TileOpModel<LinearChunkOp, /*readsInits=*/true>>(*context);
+    LinearMergeOp::attachInterface<
+        TileOpModel<LinearMergeOp, /*readsInits=*/true>>(*context);
     PackOp::attachInterface<TileOpModel<PackOp, /*readsInits=*/false>>(
         *context);
     PackedMatmulOp::attachInterface<

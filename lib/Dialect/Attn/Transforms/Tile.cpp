@@ -7,6 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "TileLinear.h"
 #include "Tiler.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -426,10 +427,12 @@ struct TilePass : attn::impl::AttnTilePassBase<TilePass> {
   using AttnTilePassBase::AttnTilePassBase;
 
   void runOnOperation() override {
-    AttnTilePassOptions sizes{queryTile,   keyTile,  windowKeys, rowAlign,
-                              columnAlign, minTiles, fewRows,    keySplit};
+    AttnTilePassOptions sizes{queryTile,   keyTile,      windowKeys, rowAlign,
+                              columnAlign, minTiles,     fewRows,    keySplit,
+                              linearChunk, featureChunk, linearTasks};
     if (queryTile < 1 || keyTile < 1 || windowKeys < 1 || rowAlign < 1 ||
-        columnAlign < 1 || minTiles < 1 || fewRows < 0 || keySplit < 1) {
+        columnAlign < 1 || minTiles < 1 || fewRows < 0 || keySplit < 1 ||
+        linearChunk < 1 || featureChunk < 1 || linearTasks < 1) {
       getOperation().emitError()
           << "expected positive tile sizes, got query-tile="
           << queryTile.getValue() << " key-tile=" << keyTile.getValue()
@@ -449,6 +452,13 @@ struct TilePass : attn::impl::AttnTilePassBase<TilePass> {
       rewriter.replaceOp(op, overKeys ? SmallVector<Value>(tiler.tileOverKeys())
                                       : tiler.tile());
       ++numTiled;
+    }
+    SmallVector<LinearAttentionOp> linear;
+    getOperation().walk([&](LinearAttentionOp op) { linear.push_back(op); });
+    for (LinearAttentionOp op : linear) {
+      IRRewriter rewriter(op);
+      rewriter.replaceOp(op, LinearTiler(op, rewriter, sizes).tile());
+      ++numLinear;
     }
   }
 };

@@ -42,6 +42,14 @@ SmallVector<QueryRange> getAllQueries(OpBuilder &builder, Location loc,
 #define GET_ATTRDEF_CLASSES
 #include "attn/Dialect/Attn/IR/AttnAttrs.h.inc"
 
+namespace mlir::attn {
+/// Whether features are exponentials that estimate those of a softmax.
+inline bool isSoftmaxMap(FeatureMap map) {
+  return map == FeatureMap::SoftmaxPositive ||
+         map == FeatureMap::SoftmaxHyperbolic;
+}
+} // namespace mlir::attn
+
 #define GET_OP_CLASSES
 #include "attn/Dialect/Attn/IR/AttnOps.h.inc"
 

@@ -9,7 +9,9 @@
 #define ATTN_ALL
 
 include "attn/Dialect/Attn/IR/AttnForms.td"
+include "attn/Dialect/Attn/IR/AttnLinearAttention.td"
 include "attn/Dialect/Attn/IR/AttnLinearOps.td"
+include "attn/Dialect/Attn/IR/AttnLinearTiles.td"
 include "attn/Dialect/Attn/IR/AttnLowRankOps.td"
 include "attn/Dialect/Attn/IR/AttnLsh.td"
 include "attn/Dialect/Attn/IR/AttnLshTileOps.td"

@@ -157,8 +157,9 @@ def Attn_AttentionOp : Attn_Op<"attention", [
 }
 
 def Attn_YieldOp : Attn_Op<"yield", [Pure, Terminator, ReturnLike,
-                                     ParentOneOf<["AttentionOp", "LshAttentionOp", "LshChunksOp",
-                                                  "OnlineAttentionOp", "OnlinePackedOp"]>]> {
+                                     ParentOneOf<["AttentionOp", "LinearAttentionOp", "LinearChunkOp",
+                                                  "LinearOutputOp", "LinearStateOp", "LshAttentionOp",
+                                                  "LshChunksOp", "OnlineAttentionOp", "OnlinePackedOp"]>]> {
   let summary = "the value of a score-mod region";
   let description = [{
     ```mlir

@@ -57,11 +57,16 @@ def AttnTilePass : Pass<"attn-tile", "func::FuncOp"> {
     Option<"columnAlign", "column-align", "int64_t", "16", "what the columns of a state are a multiple of">,
     Option<"minTiles", "min-tiles", "int64_t", "16", "tasks to aim at when heads and batch give fewer">,
     Option<"fewRows", "few-rows", "int64_t", "8", "rows of a group up to which keys are split among tasks">,
-    Option<"keySplit", "key-split", "int64_t", "2048", "keys of a task when keys are split">
+    Option<"keySplit", "key-split", "int64_t", "2048", "keys of a task when keys are split">,
+    Option<"linearChunk", "linear-chunk", "int64_t", "64", "positions of a chunk of linear attention">,
+    Option<"featureChunk", "feature-chunk", "int64_t", "96", "the same, with a projection and without a causal mask">,
+    Option<"linearTasks", "linear-tasks", "int64_t", "8",
+           "tasks to aim at when heads and batch give fewer: linear attention is cut into stretches">
   ];
   let statistics = [
     Statistic<"numTiled", "num-tiled", "attention operations that became loops">,
-    Statistic<"numOverKeys", "num-over-keys", "of these, split over keys because their queries are few">
+    Statistic<"numOverKeys", "num-over-keys", "of these, split over keys because their queries are few">,
+    Statistic<"numLinear", "num-linear", "linear attention operations that became loops">
   ];
   let dependentDialects = ["affine::AffineDialect", "arith::ArithDialect", "::mlir::cf::ControlFlowDialect",
                            "linalg::LinalgDialect", "scf::SCFDialect", "tensor::TensorDialect"];
