@@ -57,3 +57,14 @@ func.func @masks(%x: tensor<32x8xf32>, %o: tensor<32x8xf32>) -> tensor<32x8xf32>
       mask #attn.all_of<[#attn.own_block<size = 16>, #attn.finished_blocks<size = 8, slots = 2>]> -> tensor<32x8xf32>
   return %r : tensor<32x8xf32>
 }
+
+// CHECK-LABEL: func @project
+// CHECK: attn.project ins(%{{.*}}, %{{.*}} : tensor<60x?xf32>, tensor<?x64xf16>) valid(%{{.*}} : tensor<?xi1>)
+// CHECK-SAME: outs(%{{.*}} : tensor<60x64xf32>)
+func.func @project(%e: tensor<60x?xf32>, %k: tensor<?x64xf16>, %p: tensor<?xi1>,
+                   %acc: tensor<60x64xf32>) -> tensor<60x64xf32> {
+  %r = attn.project ins(%e, %k : tensor<60x?xf32>, tensor<?x64xf16>) valid(%p : tensor<?xi1>)
+      outs(%acc : tensor<60x64xf32>)
+      maps [affine_map<(s, t, d) -> (s, t)>, affine_map<(s, t, d) -> (t, d)>] -> tensor<60x64xf32>
+  return %r : tensor<60x64xf32>
+}

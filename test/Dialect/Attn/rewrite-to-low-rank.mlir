@@ -42,7 +42,7 @@ func.func @every_head(%x: tensor<2x64x8xf32>) -> tensor<2x64x8xf32> {
 
 // CHECK-LABEL: func.func @mean_pool
 // CHECK: arith.constant dense<2.500000e-01> : tensor<1x4xf32>
-// CHECK: attn.low_rank_attention {{.*}} block 4 
+// CHECK: attn.low_rank_attention {{.*}} block 4
 func.func @mean_pool(%x: tensor<2x64x8xf32>) -> tensor<2x64x8xf32> {
   // expected-remark @below {{rewritten to low-rank}}
   %0 = attn.attention ins(%x, %x, %x : tensor<2x64x8xf32>, tensor<2x64x8xf32>, tensor<2x64x8xf32>)
@@ -65,7 +65,7 @@ func.func @max_pool(%x: tensor<2x64x8xf32>) -> tensor<2x64x8xf32> {
 
 // CHECK-LABEL: func.func @causal
 // CHECK: attn.gaussian_projection seed 0 layer 5 : tensor<4x16xf32>
-// CHECK: attn.low_rank_attention {{.*}} block 16 causal 
+// CHECK: attn.low_rank_attention {{.*}} block 16 causal
 func.func @causal(%x: tensor<2x64x8xf32>) -> tensor<2x64x8xf32> {
   // expected-remark @below {{rewritten to low-rank}}
   %0 = attn.attention ins(%x, %x, %x : tensor<2x64x8xf32>, tensor<2x64x8xf32>, tensor<2x64x8xf32>)
