@@ -15,10 +15,6 @@
 
 namespace mlir::attn::cpu {
 
-/// Rows become columns: log2(lanes) rounds, each exchanging the off-diagonal
-/// blocks of one size.
-void transposeSquare(KernelBuilder &k, SmallVectorImpl<Value> &rows);
-
 /// A parallel loop over `bounds`; the body builds at the insertion point.
 void parallelLoop(KernelBuilder &k, ArrayRef<Value> bounds,
                   function_ref<void(ValueRange)> body);

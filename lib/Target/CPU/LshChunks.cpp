@@ -78,7 +78,7 @@ void LshChunksEmitter::packKeys(ArrayRef<Value> tokensOf, Value column) {
     for (auto [key, unit] : llvm::zip_equal(tokensOf, units))
       square.push_back(k.mulf(
           unit, k.load(vectorType, x.memref, x.at(batch, head, key, d))));
-    transposeSquare(k, square);
+    emitTranspose(k, square);
     for (auto [row, vector] : llvm::enumerate(square))
       k.store(vector, keys, {k.add(d, row), column});
   });

@@ -71,7 +71,7 @@ void HashEmitter::packTokens(Value first) {
       for (Value row : rows)
         square.push_back(
             k.load(vectorType, x.memref, x.at(batch, head, row, column)));
-      transposeSquare(k, square);
+      emitTranspose(k, square);
       for (int64_t r = 0; r < lanes; ++r)
         k.store(square[r], tile, {k.add(column, r), k.index(lane)});
     });

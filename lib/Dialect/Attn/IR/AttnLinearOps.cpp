@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "attn/Dialect/Attn/IR/Attn.h"
+#include "TileOps.h"
 
 using namespace mlir;
 using namespace mlir::attn;
@@ -44,22 +44,10 @@ LogicalResult PackedMatmulOp::verify() {
   return success();
 }
 
-void PackedMatmulOp::getEffects(
-    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>
-        &effects) {
-  for (OpOperand &operand : getOperation()->getOpOperands()) {
-    if (!isa<MemRefType>(operand.get().getType()))
-      continue;
-    if (isDpsInit(&operand))
-      effects.emplace_back(MemoryEffects::Write::get(), &operand, 0, true,
-                           SideEffects::DefaultResource::get());
-    else
-      effects.emplace_back(MemoryEffects::Read::get(), &operand, 0, true,
-                           SideEffects::DefaultResource::get());
-  }
+void PackedMatmulOp::getEffects(TileEffects &effects) {
+  addTileEffects(*this, /*readsInits=*/false, effects);
 }
 
 Speculation::Speculatability PackedMatmulOp::getSpeculatability() {
-  return hasPureTensorSemantics() ? Speculation::Speculatable
-                                  : Speculation::NotSpeculatable;
+  return getTileSpeculatability(*this);
 }

@@ -6,15 +6,12 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "attn/Dialect/Attn/IR/Attn.h"
+#include "TileOps.h"
 
 using namespace mlir;
 using namespace mlir::attn;
 
 namespace {
-using Effects =
-    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>;
-
 /// A map over (i, j, d, e) whose results are `dims` in any order.
 LogicalResult verifyMap(Operation *op, StringRef name, Attribute attr,
                         Value value, ArrayRef<unsigned> dims) {
@@ -71,35 +68,7 @@ template <typename OpTy> LogicalResult verifyState(OpTy op) {
     return op.emitOpError() << "expected static sum [R, E], norm [R'] and "
                                "reference of f32 or f64 (C2), got "
                             << sum << ", " << norm << ", " << reference;
-  SmallVector<Type> expected;
-  for (Value init : op.getDpsInits())
-    if (isa<RankedTensorType>(init.getType()))
-      expected.push_back(init.getType());
-  if (!llvm::equal(op->getResultTypes(), expected))
-    return op.emitOpError()
-           << "expected the destinations' types as results (C3)";
-  return success();
-}
-
-void addEffects(DestinationStyleOpInterface op, bool readsInits,
-                Effects &effects) {
-  for (OpOperand &operand : op->getOpOperands()) {
-    if (!isa<MemRefType>(operand.get().getType()))
-      continue;
-    bool isInit = op.isDpsInit(&operand);
-    if (!isInit || readsInits)
-      effects.emplace_back(MemoryEffects::Read::get(), &operand, 0, true,
-                           SideEffects::DefaultResource::get());
-    if (isInit)
-      effects.emplace_back(MemoryEffects::Write::get(), &operand, 0, true,
-                           SideEffects::DefaultResource::get());
-  }
-}
-
-Speculation::Speculatability
-getTileSpeculatability(DestinationStyleOpInterface op) {
-  return op.hasPureTensorSemantics() ? Speculation::Speculatable
-                                     : Speculation::NotSpeculatable;
+  return verifyTileResults(op, "C3");
 }
 
 enum Dim : unsigned { kQuery, kKey, kHeadSize, kValueSize };
@@ -150,17 +119,17 @@ LogicalResult LinearMergeOp::verify() {
   return verifyState(*this);
 }
 
-void LinearStateOp::getEffects(Effects &effects) {
-  addEffects(*this, /*readsInits=*/true, effects);
+void LinearStateOp::getEffects(TileEffects &effects) {
+  addTileEffects(*this, /*readsInits=*/true, effects);
 }
-void LinearOutputOp::getEffects(Effects &effects) {
-  addEffects(*this, /*readsInits=*/false, effects);
+void LinearOutputOp::getEffects(TileEffects &effects) {
+  addTileEffects(*this, /*readsInits=*/false, effects);
 }
-void LinearChunkOp::getEffects(Effects &effects) {
-  addEffects(*this, /*readsInits=*/true, effects);
+void LinearChunkOp::getEffects(TileEffects &effects) {
+  addTileEffects(*this, /*readsInits=*/true, effects);
 }
-void LinearMergeOp::getEffects(Effects &effects) {
-  addEffects(*this, /*readsInits=*/true, effects);
+void LinearMergeOp::getEffects(TileEffects &effects) {
+  addTileEffects(*this, /*readsInits=*/true, effects);
 }
 
 Speculation::Speculatability LinearStateOp::getSpeculatability() {

@@ -6,7 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "attn/Dialect/Attn/IR/Attn.h"
+#include "TileOps.h"
 #include "attn/Dialect/Attn/IR/CounterRandom.h"
 
 #include "mlir/IR/AsmState.h"
@@ -171,21 +171,10 @@ LogicalResult ProjectOp::verify() {
   return success();
 }
 
-void ProjectOp::getEffects(
-    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>
-        &effects) {
-  for (OpOperand &operand : getOperation()->getOpOperands()) {
-    if (!isa<MemRefType>(operand.get().getType()))
-      continue;
-    effects.emplace_back(MemoryEffects::Read::get(), &operand, 0, true,
-                         SideEffects::DefaultResource::get());
-    if (isDpsInit(&operand))
-      effects.emplace_back(MemoryEffects::Write::get(), &operand, 0, true,
-                           SideEffects::DefaultResource::get());
-  }
+void ProjectOp::getEffects(TileEffects &effects) {
+  addTileEffects(*this, /*readsInits=*/true, effects);
 }
 
 Speculation::Speculatability ProjectOp::getSpeculatability() {
-  return hasPureTensorSemantics() ? Speculation::Speculatable
-                                  : Speculation::NotSpeculatable;
+  return getTileSpeculatability(*this);
 }
