@@ -58,7 +58,7 @@ func.func @c2_twice(%q: tensor<8x4xf32>, %k: tensor<9x4xf32>, %v: tensor<9x4xf32
 // -----
 
 func.func @c3_query_shares_heads(%q: tensor<2x8x4xf32>, %k: tensor<9x4xf32>, %v: tensor<9x4xf32>, %o: tensor<8x4xf32>) {
-  // expected-error @below {{expected `floordiv` only in the maps of key and value (C3), got it in that of query}}
+  // expected-error @below {{expected no `floordiv` in the map of query (C3)}}
   %r = attn.attention ins(%q, %k, %v : tensor<2x8x4xf32>, tensor<9x4xf32>, tensor<9x4xf32>)
       outs(%o : tensor<8x4xf32>)
       maps [affine_map<(b, h, i, j, d, e) -> (h floordiv 2, i, d)>,
@@ -122,5 +122,20 @@ func.func @c3_two_group_sizes(%q: tensor<8x8x4xf32>, %k: tensor<4x9x4xf32>, %v: 
             affine_map<(b, h, i, j, d, e) -> (h floordiv 4, j, e)>,
             affine_map<(b, h, i, j, d, e) -> (h, i, e)>]
       -> tensor<8x8x4xf32>
+  return
+}
+
+// -----
+
+func.func @c3_lse_lacks_head(%q: tensor<2x8x4xf32>, %k: tensor<9x4xf32>, %v: tensor<9x4xf32>, %o: tensor<2x8x4xf32>, %l: tensor<8xf32>) {
+  // expected-error @below {{expected the map of lse to use h, as another operand does (C3)}}
+  %r:2 = attn.attention ins(%q, %k, %v : tensor<2x8x4xf32>, tensor<9x4xf32>, tensor<9x4xf32>)
+      outs(%o, %l : tensor<2x8x4xf32>, tensor<8xf32>)
+      maps [affine_map<(b, h, i, j, d, e) -> (h, i, d)>,
+            affine_map<(b, h, i, j, d, e) -> (j, d)>,
+            affine_map<(b, h, i, j, d, e) -> (j, e)>,
+            affine_map<(b, h, i, j, d, e) -> (h, i, e)>,
+            affine_map<(b, h, i, j, d, e) -> (i)>]
+      -> tensor<2x8x4xf32>, tensor<8xf32>
   return
 }

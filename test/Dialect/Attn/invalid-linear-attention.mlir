@@ -7,7 +7,7 @@
 #v = affine_map<(b, h, i, j, d, e) -> (h, j, e)>
 #o = affine_map<(b, h, i, j, d, e) -> (h, i, e)>
 func.func @negative_maps(%q: tensor<2x9x8xf32>, %k: tensor<2x9x8xf32>, %v: tensor<2x9x8xf32>, %o: tensor<2x9x8xf32>) {
-  // expected-error @+1 {{expected 4 indexing maps (C1), got 3}}
+  // expected-error @+1 {{expected one indexing map per operand (C1), got 3 maps for 4 operands}}
   %r = attn.linear_attention elu_plus_one ins(%q, %k, %v : tensor<2x9x8xf32>, tensor<2x9x8xf32>, tensor<2x9x8xf32>)
       outs(%o : tensor<2x9x8xf32>) maps [#q, #k, #o] -> tensor<2x9x8xf32>
   return
@@ -20,7 +20,7 @@ func.func @negative_maps(%q: tensor<2x9x8xf32>, %k: tensor<2x9x8xf32>, %v: tenso
 #v = affine_map<(b, h, i, j, d, e) -> (h, j, e)>
 #o = affine_map<(b, h, i, j, d, e) -> (h, i, e)>
 func.func @negative_twice(%q: tensor<2x9x8xf32>, %k: tensor<2x9x8xf32>, %v: tensor<2x9x8xf32>, %o: tensor<2x9x8xf32>) {
-  // expected-error @+1 {{expected the map of query to have distinct dimensions as results (C1)}}
+  // expected-error @+1 {{expected distinct dimensions in the map of query (C1), got i twice}}
   %r = attn.linear_attention elu_plus_one ins(%q, %k, %v : tensor<2x9x8xf32>, tensor<2x9x8xf32>, tensor<2x9x8xf32>)
       outs(%o : tensor<2x9x8xf32>) maps [affine_map<(b, h, i, j, d, e) -> (h, i, i)>, #k, #v, #o] -> tensor<2x9x8xf32>
   return
@@ -33,7 +33,7 @@ func.func @negative_twice(%q: tensor<2x9x8xf32>, %k: tensor<2x9x8xf32>, %v: tens
 #v = affine_map<(b, h, i, j, d, e) -> (h, j, e)>
 #o = affine_map<(b, h, i, j, d, e) -> (h, i, e)>
 func.func @negative_uses(%q: tensor<2x9x8xf32>, %k: tensor<2x9x8xf32>, %v: tensor<2x9x8xf32>, %o: tensor<2x9x8xf32>) {
-  // expected-error @+1 {{expected the map of key to not use i (C2)}}
+  // expected-error @+1 {{expected the map of key not to use i (C2)}}
   %r = attn.linear_attention elu_plus_one ins(%q, %k, %v : tensor<2x9x8xf32>, tensor<2x9x8xf32>, tensor<2x9x8xf32>)
       outs(%o : tensor<2x9x8xf32>) maps [#q, #q, #v, #o] -> tensor<2x9x8xf32>
   return

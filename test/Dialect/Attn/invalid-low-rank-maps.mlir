@@ -129,7 +129,7 @@ func.func @c3_output_heads(%q: tensor<2x4x8xf32>, %k: tensor<4x8xf32>, %v: tenso
 // -----
 
 func.func @c3_two_sharings(%q: tensor<8x4x8xf32>, %k: tensor<4x4x8xf32>, %v: tensor<2x4x8xf32>, %E: tensor<2x4xf32>, %F: tensor<2x4xf32>, %o: tensor<8x4x8xf32>) {
-  // expected-error @below {{expected the same head sharing everywhere (C3), got 2 and 4}}
+  // expected-error @below {{expected the same head sharing in key and value (C3), got 2 and 4}}
   %r = attn.low_rank_attention ins(%q, %k, %v : tensor<8x4x8xf32>, tensor<4x4x8xf32>, tensor<2x4x8xf32>)
       projections(%E, %F : tensor<2x4xf32>, tensor<2x4xf32>)
       outs(%o : tensor<8x4x8xf32>)

@@ -3,7 +3,7 @@
 // Constraints C1 to C4 of attn.lsh_attention: maps, extents and types of its operands.
 
 func.func @c1_number(%x: tensor<2x64x16xf32>, %v: tensor<2x64x16xf32>, %o: tensor<2x64x16xf32>, %g: tensor<2x16x4x4xf32>) {
-  // expected-error @below {{expected 3 indexing maps (C1), got 2}}
+  // expected-error @below {{expected one indexing map per operand (C1), got 2 maps for 3 operands}}
   %r = attn.lsh_attention ins(%x, %v : tensor<2x64x16xf32>, tensor<2x64x16xf32>) rotations(%g : tensor<2x16x4x4xf32>)
       outs(%o : tensor<2x64x16xf32>) maps [affine_map<(b, h, i, d, e) -> (h, i, d)>, affine_map<(b, h, i, d, e) -> (h, i, e)>]
       rounds 4 chunk 16 buckets [8] -> tensor<2x64x16xf32>
@@ -23,7 +23,7 @@ func.func @c1_rank(%x: tensor<2x64x16xf32>, %v: tensor<2x64x16xf32>, %o: tensor<
 // -----
 
 func.func @c2_twice(%x: tensor<2x64x16xf32>, %v: tensor<2x64x16xf32>, %o: tensor<2x64x16xf32>, %g: tensor<2x16x4x4xf32>) {
-  // expected-error @below {{expected the map of value to have distinct dimensions as results (C2)}}
+  // expected-error @below {{expected distinct dimensions in the map of value (C2), got i twice}}
   %r = attn.lsh_attention ins(%x, %v : tensor<2x64x16xf32>, tensor<2x64x16xf32>) rotations(%g : tensor<2x16x4x4xf32>)
       outs(%o : tensor<2x64x16xf32>) maps [affine_map<(b, h, i, d, e) -> (h, i, d)>, affine_map<(b, h, i, d, e) -> (i, i, e)>, affine_map<(b, h, i, d, e) -> (h, i, e)>]
       rounds 4 chunk 16 buckets [8] -> tensor<2x64x16xf32>
@@ -53,7 +53,7 @@ func.func @c2_foreign(%x: tensor<2x64x16xf32>, %v: tensor<2x64x16xf32>, %o: tens
 // -----
 
 func.func @c2_heads(%x: tensor<2x64x16xf32>, %v: tensor<2x64x16xf32>, %o: tensor<1x64x16xf32>, %g: tensor<2x16x4x4xf32>) {
-  // expected-error @below {{expected the map of output to use h, as that of x does (C2)}}
+  // expected-error @below {{expected the map of output to use h, as another operand does (C2)}}
   %r = attn.lsh_attention ins(%x, %v : tensor<2x64x16xf32>, tensor<2x64x16xf32>) rotations(%g : tensor<2x16x4x4xf32>)
       outs(%o : tensor<1x64x16xf32>) maps [affine_map<(b, h, i, d, e) -> (h, i, d)>, affine_map<(b, h, i, d, e) -> (h, i, e)>, affine_map<(b, h, i, d, e) -> (b, i, e)>]
       rounds 4 chunk 16 buckets [8] -> tensor<1x64x16xf32>
@@ -63,7 +63,7 @@ func.func @c2_heads(%x: tensor<2x64x16xf32>, %v: tensor<2x64x16xf32>, %o: tensor
 // -----
 
 func.func @c2_lse(%x: tensor<2x64x16xf32>, %v: tensor<2x64x16xf32>, %o: tensor<2x64x16xf32>, %g: tensor<2x16x4x4xf32>, %l: tensor<64xf32>) {
-  // expected-error @below {{expected the maps of output and lse to agree in h (C2)}}
+  // expected-error @below {{expected the map of lse to use h, as another operand does (C2)}}
   %r:2 = attn.lsh_attention ins(%x, %v : tensor<2x64x16xf32>, tensor<2x64x16xf32>) rotations(%g : tensor<2x16x4x4xf32>)
       outs(%o, %l : tensor<2x64x16xf32>, tensor<64xf32>) maps [affine_map<(b, h, i, d, e) -> (h, i, d)>, affine_map<(b, h, i, d, e) -> (h, i, e)>, affine_map<(b, h, i, d, e) -> (h, i, e)>, affine_map<(b, h, i, d, e) -> (i)>]
       rounds 4 chunk 16 buckets [8] -> tensor<2x64x16xf32>, tensor<64xf32>

@@ -6,7 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "MapResult.h"
+#include "OperandMaps.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -24,12 +24,83 @@ AttentionOp::reifyResultShapes(OpBuilder &builder,
   return success();
 }
 
+namespace {
+constexpr StringRef kDimNames[] = {"b", "h", "i", "j", "d", "e", "j - i"};
+constexpr Domain kDomain{kDimNames, AttentionOp::kRelative};
+
+/// Describes the operands of attn.attention (C3).
+class OperandDescriber {
+public:
+  explicit OperandDescriber(AttentionOp op) : op(op) {}
+  SmallVector<MappedOperand> run();
+
+private:
+  using D = AttentionOp::Dim;
+  void add(StringRef name, OpOperand &operand, SmallVector<unsigned> required,
+           SmallVector<unsigned> allowed = {D::kBatch, D::kHead});
+  void add(StringRef name, MutableOperandRange operand,
+           SmallVector<unsigned> required,
+           SmallVector<unsigned> allowed = {D::kBatch, D::kHead}) {
+    if (!operand.empty())
+      add(name, *operand.begin(), std::move(required), std::move(allowed));
+  }
+
+  AttentionOp op;
+  SmallVector<MappedOperand> operands;
+};
+
+void OperandDescriber::add(StringRef name, OpOperand &operand,
+                           SmallVector<unsigned> required,
+                           SmallVector<unsigned> allowed) {
+  MappedOperand mapped{name, operand.get(), op.getMapOf(operand),
+                       std::move(required), std::move(allowed)};
+  bool isKeyPart = op.getKeyPartOf(operand).has_value();
+  if (isKeyPart || operand.get() == op.getRelative())
+    mapped.headSharing = HeadSharing::Same;
+  mapped.isOutput = op.isDpsInit(&operand);
+  if (isKeyPart && !op.getSegments().empty())
+    mapped.ownExtent = D::kKey;
+  else if (llvm::is_contained(mapped.required, unsigned(D::kRelative)))
+    mapped.ownExtent = D::kRelative;
+  operands.push_back(std::move(mapped));
+}
+
+SmallVector<MappedOperand> OperandDescriber::run() {
+  add("query", op.getQueryMutable(), {D::kQuery, D::kHeadSize});
+  add("key", op.getKeyMutable(), {D::kKey, D::kHeadSize});
+  add("value", op.getValueMutable(), {D::kKey, D::kValueSize});
+  if (op.getBias() && AttentionOp::isRelative(op.getBiasMap()))
+    add("bias", op.getBiasMutable(), {D::kRelative});
+  else
+    add("bias", op.getBiasMutable(), {},
+        {D::kBatch, D::kHead, D::kQuery, D::kKey});
+  add("key_valid", op.getKeyValidMutable(), {D::kKey}, {D::kBatch});
+  add("output", op.getOutputMutable(), {D::kQuery, D::kValueSize});
+  add("lse", op.getLseMutable(), {D::kQuery});
+  add("relative", op.getRelativeMutable(), {D::kRelative, D::kHeadSize},
+      {D::kHead});
+  add("the query of relative", op.getRelativeQueryMutable(),
+      {D::kQuery, D::kHeadSize});
+  for (OpOperand &segment : op.getSegmentsMutable())
+    add("segments", segment, {D::kKey}, llvm::to_vector(llvm::seq(0u, 6u)));
+  return std::move(operands);
+}
+} // namespace
+
+OperandMaps mlir::attn::getOperandMaps(AttentionOp op) {
+  return OperandMaps(op, kDomain, OperandDescriber(op).run());
+}
+
+/// Key and value of one part.
+static OperandMaps getPartMaps(AttentionOp op, unsigned part) {
+  auto [key, value] = op.getKeyParts()[part];
+  return OperandMaps(op, kDomain,
+                     {{"key", key, op.getKeyMap(), {}, {}},
+                      {"value", value, op.getValueMap(), {}, {}}});
+}
+
 int64_t AttentionOp::getGroupSize() {
-  for (AffineExpr expr : getKeyMap().getResults())
-    if (std::optional<MapResult> result = matchMapResult(expr);
-        result && result->dim == kHead)
-      return result->divisor;
-  return 1;
+  return getOperandMaps(*this).getGroupSize(getKeyMap());
 }
 
 AffineMap AttentionOp::getMapOf(OpOperand &operand) {
@@ -44,7 +115,7 @@ AffineMap AttentionOp::getMapOf(OpOperand &operand) {
 }
 
 unsigned AttentionOp::getDimOf(AffineExpr result) {
-  std::optional<MapResult> match = matchMapResult(result);
+  std::optional<MapResult> match = kDomain.match(result);
   return match ? match->dim : kRelative + 1;
 }
 
@@ -66,83 +137,37 @@ std::optional<unsigned> AttentionOp::getKeyPartOf(OpOperand &operand) {
                         : std::optional<unsigned>((number - first) / 2 + 1);
 }
 
-/// The static extent that an operand's map gives to a dimension, if it does.
-static std::optional<int64_t> extentIn(Value value, AffineMap map,
-                                       unsigned dim) {
-  auto type = cast<RankedTensorType>(value.getType());
-  for (auto [expr, size] : llvm::zip_equal(map.getResults(), type.getShape()))
-    if (MapResult result = *matchMapResult(expr); result.dim == dim)
-      return ShapedType::isDynamic(size) ? size : size * result.divisor;
-  return std::nullopt;
-}
-
 int64_t AttentionOp::getStaticExtent(Dim dim) {
-  int64_t extent = 1;
-  for (OpOperand &operand : getOperation()->getOpOperands()) {
-    // With segments the keys are counted below.
-    if (dim == kKey && getKeyPartOf(operand))
-      continue;
-    std::optional<int64_t> own =
-        extentIn(operand.get(), getMapOf(operand), dim);
-    if (own && !ShapedType::isDynamic(*own))
-      return *own;
-    if (own)
-      extent = ShapedType::kDynamic;
-  }
-  if (dim != kKey)
-    return extent;
+  OperandMaps maps = getOperandMaps(*this);
+  if (dim != kKey || getSegments().empty())
+    return maps.getStaticExtent(dim);
   int64_t keys = 0;
-  for (auto [key, value] : getKeyParts()) {
-    int64_t part = *extentIn(key, getKeyMap(), kKey);
-    if (ShapedType::isDynamic(part))
-      part = *extentIn(value, getValueMap(), kKey);
-    if (ShapedType::isDynamic(part))
-      return ShapedType::kDynamic;
-    keys += part;
+  for (unsigned part = 0; part < getKeyParts().size(); ++part) {
+    int64_t extent = getPartMaps(*this, part).getStaticExtent(kKey);
+    if (ShapedType::isDynamic(extent))
+      return maps.findStaticExtent(kKey).value_or(ShapedType::kDynamic);
+    keys += extent;
   }
   return keys;
 }
 
 OpFoldResult AttentionOp::getPartExtent(OpBuilder &builder, Location loc,
                                         unsigned part) {
-  auto [key, value] = getKeyParts()[part];
-  for (auto [operand, map] :
-       {std::pair(key, getKeyMap()), std::pair(value, getValueMap())})
-    if (int64_t extent = *extentIn(operand, map, kKey);
-        !ShapedType::isDynamic(extent))
-      return builder.getIndexAttr(extent);
-  unsigned position = *getKeyMap().getResultPosition(
-      getAffineDimExpr(kKey, builder.getContext()));
-  return tensor::getMixedSize(builder, loc, key, position);
+  return getPartMaps(*this, part).getExtent(builder, loc, kKey);
 }
 
 OpFoldResult AttentionOp::getExtent(OpBuilder &builder, Location loc, Dim dim) {
   if (int64_t extent = getStaticExtent(dim); !ShapedType::isDynamic(extent))
     return builder.getIndexAttr(extent);
-  if (dim == kKey) {
-    SmallVector<OpFoldResult> parts;
-    AffineExpr sum = builder.getAffineConstantExpr(0);
-    for (unsigned part = 0; part < getKeyParts().size(); ++part) {
-      parts.push_back(getPartExtent(builder, loc, part));
-      sum = sum + builder.getAffineDimExpr(part);
-    }
-    return parts.size() == 1 ? parts.front()
-                             : affine::makeComposedFoldedAffineApply(
-                                   builder, loc, sum, parts);
+  if (dim != kKey || getSegments().empty())
+    return getOperandMaps(*this).getExtent(builder, loc, dim);
+  SmallVector<OpFoldResult> parts;
+  AffineExpr sum = builder.getAffineConstantExpr(0);
+  for (unsigned part = 0; part < getKeyParts().size(); ++part) {
+    parts.push_back(getPartExtent(builder, loc, part));
+    sum = sum + builder.getAffineDimExpr(part);
   }
-  for (OpOperand &operand : getOperation()->getOpOperands())
-    for (auto [position, expr] :
-         llvm::enumerate(getMapOf(operand).getResults()))
-      if (MapResult result = *matchMapResult(expr);
-          result.dim == dim && result.divisor == 1)
-        return tensor::getMixedSize(builder, loc, operand.get(), position);
-  // Only key and value have heads, and they share them: h = g * their extent.
-  for (auto [position, expr] : llvm::enumerate(getKeyMap().getResults()))
-    if (MapResult result = *matchMapResult(expr); result.dim == dim)
-      return affine::makeComposedFoldedAffineApply(
-          builder, loc, builder.getAffineDimExpr(0) * result.divisor,
-          {tensor::getMixedSize(builder, loc, getKey(), position)});
-  return builder.getIndexAttr(1);
+  return affine::makeComposedFoldedAffineApply(builder, loc, sum, parts);
 }
 
 double AttentionOp::getEffectiveScale() {
@@ -151,8 +176,4 @@ double AttentionOp::getEffectiveScale() {
   return 1.0 / std::sqrt(static_cast<double>(getStaticExtent(kHeadSize)));
 }
 
-FloatType AttentionOp::getAccumulatorType() {
-  Type type = cast<RankedTensorType>(getQuery().getType()).getElementType();
-  return type.isF64() ? FloatType(Float64Type::get(getContext()))
-                      : FloatType(Float32Type::get(getContext()));
-}
+FloatType AttentionOp::getAccumulatorType() { return getSumType(getQuery()); }

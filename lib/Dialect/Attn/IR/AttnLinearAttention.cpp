@@ -6,11 +6,9 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "attn/Dialect/Attn/IR/Attn.h"
+#include "OperandMaps.h"
 
-#include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "llvm/ADT/SmallBitVector.h"
 
 #include <cmath>
 
@@ -19,162 +17,72 @@ using namespace mlir::attn;
 
 namespace {
 using D = AttentionOp::Dim;
-constexpr const char *kDimNames[] = {"b", "h", "i", "j", "d", "e"};
-constexpr int64_t kMaxHeadSize = 1024, kMaxFeatures = 4096;
+constexpr StringRef kDimNames[] = {"b", "h", "i", "j", "d", "e"};
+constexpr MapConstraints kConstraints{"C1", "C1", "C2", "C3", "C3"};
+constexpr int64_t kMaxFeatures = 4096;
 
 RankedTensorType typeOf(Value value) {
   return cast<RankedTensorType>(value.getType());
 }
 
-/// An operand with a map: what the map has to use, and may use besides.
-struct Operand {
-  StringRef name;
-  Value value;
-  SmallVector<unsigned> required;
-  bool mayUseHead = true, mayShareHeads = false;
-};
+} // namespace
 
-SmallVector<Operand> describeOperands(LinearAttentionOp op) {
-  SmallVector<Operand> all{
-      {"query", op.getQuery(), {D::kQuery, D::kHeadSize}},
-      {"key", op.getKey(), {D::kKey, D::kHeadSize}, true, true},
-      {"value", op.getValue(), {D::kKey, D::kValueSize}, true, true}};
+/// Describes the operands with maps (C2).
+OperandMaps mlir::attn::getOperandMaps(LinearAttentionOp op) {
+  SmallVector<unsigned> outer{D::kBatch, D::kHead};
+  SmallVector<MappedOperand> operands{{"query",
+                                       op.getQuery(),
+                                       op.getQueryMap(),
+                                       {D::kQuery, D::kHeadSize},
+                                       outer},
+                                      {"key",
+                                       op.getKey(),
+                                       op.getKeyMap(),
+                                       {D::kKey, D::kHeadSize},
+                                       outer,
+                                       HeadSharing::Same},
+                                      {"value",
+                                       op.getValue(),
+                                       op.getValueMap(),
+                                       {D::kKey, D::kValueSize},
+                                       outer,
+                                       HeadSharing::Same}};
   if (op.getKeyValid())
-    all.push_back({"key_valid", op.getKeyValid(), {D::kKey}, false});
-  all.push_back({"output", op.getOutput(), {D::kQuery, D::kValueSize}});
-  return all;
+    operands.push_back({"key_valid",
+                        op.getKeyValid(),
+                        op.getKeyValidMap(),
+                        {D::kKey},
+                        {D::kBatch}});
+  operands.push_back({"output",
+                      op.getOutput(),
+                      op.getOutputMap(),
+                      {D::kQuery, D::kValueSize},
+                      outer,
+                      HeadSharing::None,
+                      /*isOutput=*/true});
+  return OperandMaps(op, Domain{kDimNames}, std::move(operands));
 }
 
-/// The dimension of a map's result and the g of `h floordiv g`, 1 without; 0
-/// if it is neither.
-std::pair<unsigned, int64_t> matchResult(AffineExpr expr) {
-  if (auto dim = dyn_cast<AffineDimExpr>(expr))
-    return {dim.getPosition(), 1};
-  auto binary = dyn_cast<AffineBinaryOpExpr>(expr);
-  if (!binary || binary.getKind() != AffineExprKind::FloorDiv)
-    return {0, 0};
-  auto dim = dyn_cast<AffineDimExpr>(binary.getLHS());
-  auto divisor = dyn_cast<AffineConstantExpr>(binary.getRHS());
-  if (!dim || dim.getPosition() != D::kHead || !divisor ||
-      divisor.getValue() < 1)
-    return {0, 0};
-  return {dim.getPosition(), divisor.getValue()};
-}
-
-/// C1 and C2 for one operand; adds what its map uses to `used`.
-LogicalResult verifyMap(LinearAttentionOp op, const Operand &operand,
-                        AffineMap map, llvm::SmallBitVector &used) {
-  auto report = [&](const Twine &expected, StringRef constraint) {
-    return op.emitOpError()
-           << "expected the map of " << operand.name << " to " << expected
-           << " (" << constraint << "), got " << AffineMapAttr::get(map);
-  };
-  if (map.getNumDims() != D::kNumDims || map.getNumSymbols() != 0 ||
-      map.getNumResults() != typeOf(operand.value).getRank())
-    return report("take 6 dimensions to " +
-                      Twine(typeOf(operand.value).getRank()) + " results",
-                  "C1");
-  llvm::SmallBitVector own(D::kNumDims);
-  for (AffineExpr expr : map.getResults()) {
-    auto [dim, divisor] = matchResult(expr);
-    if (divisor == 0 || (divisor > 1 && !operand.mayShareHeads) ||
-        own.test(dim))
-      return report("have distinct dimensions as results", "C1");
-    own.set(dim);
-    bool isAllowed = llvm::is_contained(operand.required, dim) ||
-                     dim == D::kBatch ||
-                     (dim == D::kHead && operand.mayUseHead);
-    if (!isAllowed)
-      return report(Twine("not use ") + kDimNames[dim], "C2");
-  }
-  for (unsigned dim : operand.required)
-    if (!own.test(dim))
-      return report(Twine("use ") + kDimNames[dim], "C2");
-  used |= own;
-  return success();
-}
-
+namespace {
+/// C1 to C3.
 LogicalResult verifyMaps(LinearAttentionOp op) {
-  SmallVector<Operand> operands = describeOperands(op);
-  if (op.getIndexingMaps().size() != operands.size())
-    return op.emitOpError()
-           << "expected " << operands.size() << " indexing maps (C1), got "
-           << op.getIndexingMaps().size();
-  llvm::SmallBitVector read(D::kNumDims), written(D::kNumDims);
-  for (auto [operand, attr] : llvm::zip_equal(operands, op.getIndexingMaps())) {
-    bool isOutput = operand.name == "output";
-    if (failed(verifyMap(op, operand, cast<AffineMapAttr>(attr).getValue(),
-                         isOutput ? written : read)))
-      return failure();
-  }
-  for (unsigned dim : {D::kBatch, D::kHead})
-    if (read.test(dim) && !written.test(dim))
-      return op.emitOpError()
-             << "expected the map of output to use " << kDimNames[dim]
-             << ", as another operand does (C2)";
-  return success();
+  SmallVector<int64_t> extents;
+  if (failed(verifyMapCount(op, op.getIndexingMaps(), op.getKeyValid() ? 5 : 4,
+                            "C1")) ||
+      failed(getOperandMaps(op).verify(kConstraints)))
+    return failure();
+  return getOperandMaps(op).verifyExtents(
+      kConstraints, {D::kHeadSize, D::kValueSize}, extents);
 }
 
-/// C3: extents that agree, and head sizes in range.
-LogicalResult verifyExtents(LinearAttentionOp op) {
-  int64_t extents[D::kNumDims], sharing = 0;
-  std::fill(std::begin(extents), std::end(extents), ShapedType::kDynamic);
-  for (auto [operand, attr] :
-       llvm::zip_equal(describeOperands(op), op.getIndexingMaps())) {
-    AffineMap map = cast<AffineMapAttr>(attr).getValue();
-    for (auto [expr, extent] :
-         llvm::zip_equal(map.getResults(), typeOf(operand.value).getShape())) {
-      auto [dim, divisor] = matchResult(expr);
-      if (operand.mayShareHeads && dim == D::kHead) {
-        if (sharing != 0 && sharing != divisor)
-          return op.emitOpError()
-                 << "expected the same head sharing in key and value (C3), got "
-                 << sharing << " and " << divisor;
-        sharing = divisor;
-      }
-      if (ShapedType::isDynamic(extent))
-        continue;
-      if (!ShapedType::isDynamic(extents[dim]) &&
-          extents[dim] != extent * divisor)
-        return op.emitOpError() << "expected extent " << extents[dim] << " for "
-                                << kDimNames[dim] << " in " << operand.name
-                                << " (C3), got " << extent * divisor;
-      extents[dim] = extent * divisor;
-    }
-  }
-  for (unsigned dim : {D::kHeadSize, D::kValueSize})
-    if (extents[dim] < 1 || extents[dim] > kMaxHeadSize)
-      return op.emitOpError() << "expected a static extent of "
-                              << kDimNames[dim] << " in [1, 1024] (C3), got "
-                              << (ShapedType::isDynamic(extents[dim])
-                                      ? std::string("a dynamic one")
-                                      : std::to_string(extents[dim]));
-  return success();
-}
-
+/// C4 and C11.
 LogicalResult verifyTypes(LinearAttentionOp op) {
-  Type type = typeOf(op.getQuery()).getElementType();
-  if (!type.isF16() && !type.isBF16() && !type.isF32() && !type.isF64())
-    return op.emitOpError()
-           << "expected operands of f16, bf16, f32 or f64 (C4), got " << type;
-  for (Value value :
-       {Value(op.getKey()), Value(op.getValue()), Value(op.getOutput())})
-    if (typeOf(value).getElementType() != type)
-      return op.emitOpError()
-             << "expected query, key, value and output to "
-                "have one element type (C4), got "
-             << type << " and " << typeOf(value).getElementType();
-  if (op.getKeyValid() &&
-      !typeOf(op.getKeyValid()).getElementType().isInteger(1))
-    return op.emitOpError() << "expected key_valid of i1 (C4), got "
-                            << typeOf(op.getKeyValid()).getElementType();
-  SmallVector<Type> expected{op.getOutput().getType()};
-  llvm::append_range(expected, op.getFinal().getTypes());
-  if (!llvm::equal(op->getResultTypes(), expected))
-    return op.emitOpError()
-           << "expected result types equal to the types of output and final "
-              "(C11)";
-  return success();
+  if (failed(verifyElementTypes(
+          op, {op.getQuery(), op.getKey(), op.getValue(), op.getOutput()},
+          /*lse=*/nullptr, op.getKeyValid(), "C4")))
+    return failure();
+  return verifyResultTypes(op, ValueRange(op.getDpsInits()), "output and final",
+                           "C11");
 }
 
 /// C5 to C7: what the feature map takes.
@@ -282,9 +190,8 @@ LogicalResult verifyState(LinearAttentionOp op, StringRef name,
 } // namespace
 
 LogicalResult LinearAttentionOp::verify() {
-  if (failed(verifyMaps(*this)) || failed(verifyExtents(*this)) ||
-      failed(verifyTypes(*this)) || failed(verifyFeatures(*this)) ||
-      failed(verifyNumbers(*this)) ||
+  if (failed(verifyMaps(*this)) || failed(verifyTypes(*this)) ||
+      failed(verifyFeatures(*this)) || failed(verifyNumbers(*this)) ||
       failed(verifyState(*this, "initial", getInitial())))
     return failure();
   return verifyState(*this, "final", getFinal());
@@ -299,46 +206,20 @@ LinearAttentionOp::reifyResultShapes(OpBuilder &builder,
 }
 
 int64_t LinearAttentionOp::getStaticExtent(Dim dim) {
-  int64_t extent = 1;
-  for (auto [operand, attr] :
-       llvm::zip_equal(describeOperands(*this), getIndexingMaps()))
-    for (auto [expr, size] :
-         llvm::zip_equal(cast<AffineMapAttr>(attr).getValue().getResults(),
-                         typeOf(operand.value).getShape())) {
-      auto [own, divisor] = matchResult(expr);
-      if (own != dim)
-        continue;
-      if (!ShapedType::isDynamic(size))
-        return size * divisor;
-      extent = ShapedType::kDynamic;
-    }
-  return extent;
+  return getOperandMaps(*this).getStaticExtent(dim);
 }
 
 OpFoldResult LinearAttentionOp::getExtent(OpBuilder &builder, Location loc,
                                           Dim dim) {
-  if (int64_t extent = getStaticExtent(dim); !ShapedType::isDynamic(extent))
-    return builder.getIndexAttr(extent);
-  for (auto [operand, attr] :
-       llvm::zip_equal(describeOperands(*this), getIndexingMaps()))
-    for (auto [position, expr] :
-         llvm::enumerate(cast<AffineMapAttr>(attr).getValue().getResults()))
-      if (matchResult(expr) == std::pair<unsigned, int64_t>(dim, 1))
-        return tensor::getMixedSize(builder, loc, operand.value, position);
-  llvm_unreachable("output has every batch and head dimension that is used");
+  return getOperandMaps(*this).getExtent(builder, loc, dim);
 }
 
 int64_t LinearAttentionOp::getGroupSize() {
-  for (AffineExpr expr : getKeyMap().getResults())
-    if (auto [dim, divisor] = matchResult(expr); dim == Dim::kHead)
-      return divisor;
-  return 1;
+  return getOperandMaps(*this).getGroupSize(getKeyMap());
 }
 
 FloatType LinearAttentionOp::getAccumulatorType() {
-  Type type = typeOf(getQuery()).getElementType();
-  return type.isF64() ? FloatType(Float64Type::get(getContext()))
-                      : FloatType(Float32Type::get(getContext()));
+  return getSumType(getQuery());
 }
 
 int64_t LinearAttentionOp::getNumFeatures() {

@@ -6,11 +6,9 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "attn/Dialect/Attn/IR/Attn.h"
+#include "OperandMaps.h"
 
-#include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "llvm/ADT/SmallBitVector.h"
 
 #include <cmath>
 
@@ -19,203 +17,47 @@ using namespace mlir::attn;
 
 namespace {
 using D = LowRankAttentionOp::Dim;
-constexpr const char *kDimNames[] = {"b", "h", "i", "j", "s", "d", "e"};
+constexpr StringRef kDimNames[] = {"b", "h", "i", "j", "s", "d", "e"};
+constexpr MapConstraints kConstraints{"C1", "C2", "C3", "C4", "C5"};
 constexpr int64_t kMaxSlots = int64_t(1) << 16;
 
-/// What one operand's map may and must use, as sets of dimensions (C3).
-struct OperandRule {
-  StringRef name;
-  SmallVector<unsigned> required;
-  SmallVector<unsigned> allowed;
-  bool maySplitHeads = false;
-};
+} // namespace
 
-/// The dimension that a map result reads, and the divisor of `h floordiv g` (1
-/// without).
-struct MapResult {
-  unsigned dim;
-  int64_t divisor;
-};
-
-std::optional<MapResult> matchMapResult(AffineExpr expr) {
-  if (auto dim = dyn_cast<AffineDimExpr>(expr))
-    return MapResult{dim.getPosition(), 1};
-  auto binary = dyn_cast<AffineBinaryOpExpr>(expr);
-  if (!binary || binary.getKind() != AffineExprKind::FloorDiv)
-    return std::nullopt;
-  auto dim = dyn_cast<AffineDimExpr>(binary.getLHS());
-  auto divisor = dyn_cast<AffineConstantExpr>(binary.getRHS());
-  if (!dim || dim.getPosition() != D::kHead || !divisor ||
-      divisor.getValue() < 1)
-    return std::nullopt;
-  return MapResult{dim.getPosition(), divisor.getValue()};
-}
-
-OperandRule getRule(LowRankAttentionOp op, OpOperand &operand) {
-  SmallVector<unsigned> outer{D::kBatch, D::kHead};
-  switch (operand.getOperandNumber()) {
-  case 0:
-    return {"query", {D::kQuery, D::kHeadSize}, outer};
-  case 1:
-    return {"key", {D::kKey, D::kHeadSize}, outer, true};
-  case 2:
-    return {"value", {D::kKey, D::kValueSize}, outer, true};
-  case 3:
-    return {"key_projection", {D::kSlot, D::kKey}, {D::kHead}, true};
-  case 4:
-    return {"value_projection", {D::kSlot, D::kKey}, {D::kHead}, true};
-  default:
-    break;
-  }
-  unsigned output = op.getOutputMutable().getOperandNumber();
-  if (operand.getOperandNumber() == output)
-    return {"output", {D::kQuery, D::kValueSize}, outer};
-  if (operand.getOperandNumber() > output)
-    return {"lse", {D::kQuery}, outer};
-  return {"key_valid", {D::kKey}, {D::kBatch}};
-}
-
-/// C2 and C3 for one operand; on success adds the dimensions that it uses to
-/// `used`.
-LogicalResult verifyMap(LowRankAttentionOp op, const OperandRule &rule,
-                        AffineMap map, llvm::SmallBitVector &used) {
-  llvm::SmallBitVector own(D::kNumDims);
-  for (AffineExpr expr : map.getResults()) {
-    std::optional<MapResult> result = matchMapResult(expr);
-    if (!result)
-      return op.emitOpError()
-             << "expected the map of " << rule.name
-             << " to have dimensions or `h floordiv g` as results (C2), got "
-             << AffineMapAttr::get(map);
-    StringRef dimName = kDimNames[result->dim];
-    if (own.test(result->dim))
-      return op.emitOpError()
-             << "expected distinct dimensions in the map of " << rule.name
-             << " (C2), got " << dimName << " twice";
-    if (result->divisor != 1 && !rule.maySplitHeads)
-      return op.emitOpError()
-             << "expected no `floordiv` in the map of " << rule.name << " (C3)";
-    if (!llvm::is_contained(rule.required, result->dim) &&
-        !llvm::is_contained(rule.allowed, result->dim))
-      return op.emitOpError() << "expected the map of " << rule.name
-                              << " not to use " << dimName << " (C3)";
-    own.set(result->dim);
-  }
-  for (unsigned dim : rule.required)
-    if (!own.test(dim))
-      return op.emitOpError() << "expected the map of " << rule.name
-                              << " to use " << kDimNames[dim] << " (C3)";
-  used |= own;
-  return success();
-}
-
-/// C1 to C3.
-LogicalResult verifyMaps(LowRankAttentionOp op) {
-  ArrayAttr maps = op.getIndexingMaps();
-  if (maps.size() != op->getNumOperands())
-    return op.emitOpError()
-           << "expected one indexing map per operand (C1), got " << maps.size()
-           << " maps for " << op->getNumOperands() << " operands";
-  llvm::SmallBitVector read(D::kNumDims), written(D::kNumDims);
-  for (OpOperand &operand : op->getOpOperands()) {
-    AffineMap map = op.getMapOf(operand);
-    OperandRule rule = getRule(op, operand);
-    int64_t rank = cast<RankedTensorType>(operand.get().getType()).getRank();
-    if (map.getNumDims() != D::kNumDims || map.getNumSymbols() != 0 ||
-        map.getNumResults() != rank)
-      return op.emitOpError()
-             << "expected the map of " << rule.name
-             << " to take 7 dimensions to " << rank << " results (C1), got "
-             << AffineMapAttr::get(map);
-    bool isOutput =
-        operand.getOperandNumber() == op.getOutputMutable().getOperandNumber();
-    if (failed(verifyMap(op, rule, map, isOutput ? written : read)))
-      return failure();
-  }
-  for (unsigned dim : {D::kBatch, D::kHead})
-    if (read.test(dim) && !written.test(dim))
-      return op.emitOpError()
-             << "expected the map of output to use " << kDimNames[dim]
-             << ", as another operand does (C3)";
-  return success();
-}
-
-/// Gathers the static extents of all dimensions while it compares them (C4).
-class ExtentChecker {
-public:
-  explicit ExtentChecker(LowRankAttentionOp op) : op(op) {
-    std::fill(std::begin(extents), std::end(extents), ShapedType::kDynamic);
-  }
-  LogicalResult run();
-
-private:
-  LogicalResult addOperand(OpOperand &operand);
-  LogicalResult merge(StringRef name, unsigned dim, int64_t extent);
-  LogicalResult checkSizes();
-  LogicalResult checkSlots();
-  LogicalResult checkColumns(OpOperand &projection);
-
-  LowRankAttentionOp op;
-  int64_t extents[D::kNumDims];
-  int64_t divisor = 1;
-};
-
-LogicalResult ExtentChecker::merge(StringRef name, unsigned dim,
-                                   int64_t extent) {
-  if (ShapedType::isDynamic(extent) || extents[dim] == extent)
-    return success();
-  if (!ShapedType::isDynamic(extents[dim]))
-    return op.emitOpError()
-           << "expected extent " << extents[dim] << " for " << kDimNames[dim]
-           << " in " << name << " (C4), got " << extent;
-  extents[dim] = extent;
-  return success();
-}
-
-LogicalResult ExtentChecker::addOperand(OpOperand &operand) {
-  auto type = cast<RankedTensorType>(operand.get().getType());
-  OperandRule rule = getRule(op, operand);
-  bool isProjection = llvm::is_contained(rule.required, unsigned(D::kSlot));
-  for (auto [expr, extent] :
-       llvm::zip_equal(op.getMapOf(operand).getResults(), type.getShape())) {
-    MapResult result = *matchMapResult(expr);
-    if (result.divisor != 1) {
-      if (divisor != 1 && divisor != result.divisor)
-        return op.emitOpError()
-               << "expected the same head sharing everywhere (C3), got "
-               << divisor << " and " << result.divisor;
-      divisor = result.divisor;
-    }
-    if (isProjection && result.dim == D::kKey)
-      continue;
-    bool isDynamic = ShapedType::isDynamic(extent);
-    if (failed(merge(rule.name, result.dim,
-                     isDynamic ? extent : extent * result.divisor)))
-      return failure();
-  }
-  return success();
-}
-
-/// C5.
-LogicalResult ExtentChecker::checkSizes() {
-  auto describe = [](int64_t extent) {
-    return ShapedType::isDynamic(extent) ? std::string("a dynamic one")
-                                         : std::to_string(extent);
+/// Describes the operands (C3).
+OperandMaps mlir::attn::getOperandMaps(LowRankAttentionOp op) {
+  SmallVector<MappedOperand> operands;
+  auto add = [&](StringRef name, OpOperand &operand,
+                 SmallVector<unsigned> required,
+                 SmallVector<unsigned> allowed = {D::kBatch, D::kHead}) {
+    operands.push_back({name, operand.get(), op.getMapOf(operand),
+                        std::move(required), std::move(allowed)});
+    return &operands.back();
   };
-  for (unsigned dim : {D::kHeadSize, D::kValueSize})
-    if (extents[dim] < 1 || extents[dim] > 1024)
-      return op.emitOpError()
-             << "expected a static extent of " << kDimNames[dim]
-             << " in [1, 1024] (C5), got " << describe(extents[dim]);
-  if (extents[D::kSlot] < 1 || extents[D::kSlot] > kMaxSlots)
-    return op.emitOpError() << "expected a static extent of s in [1, 2^16] "
-                               "(C5), got "
-                            << describe(extents[D::kSlot]);
-  return success();
+  add("query", op.getQueryMutable(), {D::kQuery, D::kHeadSize});
+  add("key", op.getKeyMutable(), {D::kKey, D::kHeadSize})->headSharing =
+      HeadSharing::Same;
+  add("value", op.getValueMutable(), {D::kKey, D::kValueSize})->headSharing =
+      HeadSharing::Same;
+  for (auto [name, operand] :
+       {std::pair("key_projection", &op.getKeyProjectionMutable()),
+        std::pair("value_projection", &op.getValueProjectionMutable())}) {
+    MappedOperand *projection =
+        add(name, *operand, {D::kSlot, D::kKey}, {D::kHead});
+    projection->headSharing = HeadSharing::SameOrOwn;
+    projection->ownExtent = D::kKey; // it may have more columns
+  }
+  if (op.getKeyValid())
+    add("key_valid", *op.getKeyValidMutable().begin(), {D::kKey}, {D::kBatch});
+  add("output", op.getOutputMutable(), {D::kQuery, D::kValueSize})->isOutput =
+      true;
+  if (op.getLse())
+    add("lse", *op.getLseMutable().begin(), {D::kQuery})->isOutput = true;
+  return OperandMaps(op, Domain{kDimNames}, std::move(operands));
 }
 
+namespace {
 /// C8, C10 and C11.
-LogicalResult ExtentChecker::checkSlots() {
+LogicalResult verifySlots(LowRankAttentionOp op, ArrayRef<int64_t> extents) {
   if (op.getCausal() && !op.getBlock())
     return op.emitOpError()
            << "expected `block` with `causal` (C10): without blocks every slot "
@@ -239,13 +81,13 @@ LogicalResult ExtentChecker::checkSlots() {
 }
 
 /// C9.
-LogicalResult ExtentChecker::checkColumns(OpOperand &projection) {
+LogicalResult verifyColumns(LowRankAttentionOp op, StringRef name,
+                            OpOperand &projection, int64_t keys) {
   AffineMap map = op.getMapOf(projection);
   unsigned at =
       *map.getResultPosition(getAffineDimExpr(D::kKey, op.getContext()));
   int64_t columns =
       cast<RankedTensorType>(projection.get().getType()).getDimSize(at);
-  StringRef name = getRule(op, projection).name;
   if (op.getBlock()) {
     if (columns != static_cast<int64_t>(*op.getBlock()))
       return op.emitOpError()
@@ -257,63 +99,49 @@ LogicalResult ExtentChecker::checkColumns(OpOperand &projection) {
                      : std::to_string(columns));
     return success();
   }
-  if (!ShapedType::isDynamic(columns) &&
-      !ShapedType::isDynamic(extents[D::kKey]) && columns < extents[D::kKey])
+  if (!ShapedType::isDynamic(columns) && !ShapedType::isDynamic(keys) &&
+      columns < keys)
     return op.emitOpError()
-           << "expected a column of " << name << " for each of the "
-           << extents[D::kKey] << " keys (C9), got " << columns;
+           << "expected a column of " << name << " for each of the " << keys
+           << " keys (C9), got " << columns;
   return success();
 }
 
-LogicalResult ExtentChecker::run() {
-  for (OpOperand &operand : op->getOpOperands())
-    if (failed(addOperand(operand)))
-      return failure();
-  if (failed(checkSizes()) || failed(checkSlots()))
+LogicalResult verifyExtents(LowRankAttentionOp op) {
+  SmallVector<int64_t> extents;
+  if (failed(getOperandMaps(op).verifyExtents(
+          kConstraints, {D::kHeadSize, D::kValueSize}, extents)) ||
+      failed(verifySize(op, "s", extents[D::kSlot], kMaxSlots, "2^16", "C5")) ||
+      failed(verifySlots(op, extents)) ||
+      failed(verifyColumns(op, "key_projection", op.getKeyProjectionMutable(),
+                           extents[D::kKey])))
     return failure();
-  if (failed(checkColumns(op.getKeyProjectionMutable())))
-    return failure();
-  return checkColumns(op.getValueProjectionMutable());
+  return verifyColumns(op, "value_projection", op.getValueProjectionMutable(),
+                       extents[D::kKey]);
 }
 
 /// C6 and C7.
 LogicalResult verifyTypes(LowRankAttentionOp op) {
-  auto element = [](Value value) {
-    return cast<RankedTensorType>(value.getType()).getElementType();
-  };
-  Type type = element(op.getQuery());
-  if (!type.isF16() && !type.isBF16() && !type.isF32() && !type.isF64())
-    return op.emitOpError()
-           << "expected operands of f16, bf16, f32 or f64 (C6), got " << type;
-  for (Value value :
-       {Value(op.getKey()), Value(op.getValue()), Value(op.getOutput())})
-    if (element(value) != type)
-      return op.emitOpError() << "expected query, key, value and output to "
-                                 "have one element type (C6), got "
-                              << type << " and " << element(value);
-  for (Value value : {op.getKeyProjection(), op.getValueProjection()})
-    if (!isa<FloatType>(element(value)))
-      return op.emitOpError() << "expected floating-point projections (C6), "
-                                 "got "
-                              << element(value);
-  if (op.getLse() && element(op.getLse()) != op.getAccumulatorType())
-    return op.emitOpError() << "expected lse of " << op.getAccumulatorType()
-                            << " (C6), got " << element(op.getLse());
-  if (op.getKeyValid() && !element(op.getKeyValid()).isInteger(1))
-    return op.emitOpError() << "expected key_valid of i1 (C6), got "
-                            << element(op.getKeyValid());
-  auto inits = op.getDpsInits();
-  if (op->getNumResults() != inits.size() ||
-      !llvm::equal(op->getResultTypes(), TypeRange(inits)))
-    return op.emitOpError()
-           << "expected result types equal to the types of output and lse (C7)";
-  return success();
+  if (failed(verifyElementTypes(
+          op, {op.getQuery(), op.getKey(), op.getValue(), op.getOutput()},
+          op.getLse(), op.getKeyValid(), "C6")))
+    return failure();
+  for (Value value : {op.getKeyProjection(), op.getValueProjection()}) {
+    Type type = cast<RankedTensorType>(value.getType()).getElementType();
+    if (!isa<FloatType>(type))
+      return op.emitOpError()
+             << "expected floating-point projections (C6), got " << type;
+  }
+  return verifyResultTypes(op, ValueRange(op.getDpsInits()), "output and lse",
+                           "C7");
 }
 } // namespace
 
 LogicalResult LowRankAttentionOp::verify() {
-  if (failed(verifyMaps(*this)) || failed(ExtentChecker(*this).run()) ||
-      failed(verifyTypes(*this)))
+  if (failed(verifyMapCount(*this, getIndexingMaps(),
+                            getOperation()->getNumOperands(), "C1")) ||
+      failed(getOperandMaps(*this).verify(kConstraints)) ||
+      failed(verifyExtents(*this)) || failed(verifyTypes(*this)))
     return failure();
   if (getScale() && !std::isfinite(getScale()->convertToDouble()))
     return emitOpError() << "expected a finite scale (C12)";
@@ -328,51 +156,13 @@ LowRankAttentionOp::reifyResultShapes(OpBuilder &builder,
   return success();
 }
 
-/// Calls `visit(operand, position, divisor)` for every place where an operand
-/// has the dimension, until it returns true.
-static bool
-findExtent(LowRankAttentionOp op, D dim,
-           function_ref<bool(OpOperand &, unsigned, int64_t)> visit) {
-  for (OpOperand &operand : op->getOpOperands()) {
-    bool isProjection =
-        operand.getOperandNumber() == 3 || operand.getOperandNumber() == 4;
-    if (isProjection && dim == D::kKey)
-      continue;
-    for (auto [position, expr] :
-         llvm::enumerate(op.getMapOf(operand).getResults()))
-      if (MapResult result = *matchMapResult(expr); result.dim == dim)
-        if (visit(operand, position, result.divisor))
-          return true;
-  }
-  return false;
-}
-
 int64_t LowRankAttentionOp::getStaticExtent(Dim dim) {
-  int64_t extent = 1;
-  findExtent(*this, dim,
-             [&](OpOperand &operand, unsigned position, int64_t divisor) {
-               int64_t size = cast<RankedTensorType>(operand.get().getType())
-                                  .getDimSize(position);
-               extent = ShapedType::isDynamic(size) ? size : size * divisor;
-               return !ShapedType::isDynamic(size);
-             });
-  return extent;
+  return getOperandMaps(*this).getStaticExtent(dim);
 }
 
 OpFoldResult LowRankAttentionOp::getExtent(OpBuilder &builder, Location loc,
                                            Dim dim) {
-  if (int64_t extent = getStaticExtent(dim); !ShapedType::isDynamic(extent))
-    return builder.getIndexAttr(extent);
-  OpFoldResult extent;
-  findExtent(
-      *this, dim, [&](OpOperand &operand, unsigned position, int64_t divisor) {
-        OpFoldResult size =
-            tensor::getMixedSize(builder, loc, operand.get(), position);
-        extent = affine::makeComposedFoldedAffineApply(
-            builder, loc, builder.getAffineSymbolExpr(0) * divisor, {size});
-        return divisor == 1;
-      });
-  return extent;
+  return getOperandMaps(*this).getExtent(builder, loc, dim);
 }
 
 double LowRankAttentionOp::getEffectiveScale() {
@@ -382,7 +172,5 @@ double LowRankAttentionOp::getEffectiveScale() {
 }
 
 FloatType LowRankAttentionOp::getAccumulatorType() {
-  Type type = cast<RankedTensorType>(getQuery().getType()).getElementType();
-  return type.isF64() ? FloatType(Float64Type::get(getContext()))
-                      : FloatType(Float32Type::get(getContext()));
+  return getSumType(getQuery());
 }

@@ -6,8 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "attn/Dialect/Attn/IR/Attn.h"
-
+#include "OperandMaps.h"
 #include "ScoreMod.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -19,115 +18,46 @@ using namespace mlir::attn;
 
 namespace {
 using D = LshAttentionOp::Dim;
-constexpr const char *kDimNames[] = {"b", "h", "i", "d", "e"};
+constexpr StringRef kDimNames[] = {"b", "h", "i", "d", "e"};
+constexpr MapConstraints kConstraints{"C1", "C2", "C2", "C3", "C3"};
 constexpr int64_t kMaxRounds = 64, kMaxWindow = 65536, kMaxBuckets = 1 << 20;
-
-/// What an operand's map must use and may use besides (C2).
-struct OperandRule {
-  StringRef name;
-  SmallVector<unsigned> required;
-  bool mayUseHead = true;
-};
-
-OperandRule getRule(LshAttentionOp op, OpOperand &operand) {
-  Value value = operand.get();
-  if (operand.getOperandNumber() == 0)
-    return {"x", {D::kPosition, D::kHeadSize}};
-  if (operand.getOperandNumber() == 1)
-    return {"value", {D::kPosition, D::kValueSize}};
-  if (operand.getOperandNumber() == op.getOutputMutable().getOperandNumber())
-    return {"output", {D::kPosition, D::kValueSize}};
-  if (value == op.getLse())
-    return {"lse", {D::kPosition}};
-  return {"valid", {D::kPosition}, /*mayUseHead=*/false};
-}
 
 RankedTensorType typeOf(Value value) {
   return cast<RankedTensorType>(value.getType());
 }
 
-/// C2 for one operand.
-LogicalResult verifyMap(LshAttentionOp op, const OperandRule &rule,
-                        AffineMap map) {
-  if (!map.isProjectedPermutation())
-    return op.emitOpError() << "expected the map of " << rule.name
-                            << " to have distinct dimensions as results (C2), "
-                               "got "
-                            << AffineMapAttr::get(map);
-  for (unsigned dim = 0; dim < D::kNumDims; ++dim) {
-    bool isRequired = llvm::is_contained(rule.required, dim);
-    bool isAllowed =
-        isRequired || dim == D::kBatch || (dim == D::kHead && rule.mayUseHead);
-    bool isUsed = map.isFunctionOfDim(dim);
-    if (isUsed && !isAllowed)
-      return op.emitOpError() << "expected the map of " << rule.name
-                              << " not to use " << kDimNames[dim] << " (C2)";
-    if (!isUsed && isRequired)
-      return op.emitOpError() << "expected the map of " << rule.name
-                              << " to use " << kDimNames[dim] << " (C2)";
-  }
-  return success();
+} // namespace
+
+/// Describes the operands with maps (C2).
+OperandMaps mlir::attn::getOperandMaps(LshAttentionOp op) {
+  SmallVector<MappedOperand> operands;
+  auto add = [&](StringRef name, OpOperand &operand,
+                 SmallVector<unsigned> required,
+                 SmallVector<unsigned> allowed = {D::kBatch, D::kHead}) {
+    operands.push_back({name, operand.get(), op.getMapOf(operand),
+                        std::move(required), std::move(allowed),
+                        HeadSharing::None, op.isDpsInit(&operand)});
+  };
+  add("x", op.getXMutable(), {D::kPosition, D::kHeadSize});
+  add("value", op.getValueMutable(), {D::kPosition, D::kValueSize});
+  if (op.getValid())
+    add("valid", *op.getValidMutable().begin(), {D::kPosition}, {D::kBatch});
+  add("output", op.getOutputMutable(), {D::kPosition, D::kValueSize});
+  if (op.getLse())
+    add("lse", *op.getLseMutable().begin(), {D::kPosition});
+  return OperandMaps(op, Domain{kDimNames}, std::move(operands));
 }
 
-/// C1 and C2.
+namespace {
+/// C1 to C3.
 LogicalResult verifyMaps(LshAttentionOp op) {
-  SmallVector<OpOperand *> operands = op.getMappedOperands();
-  if (op.getIndexingMaps().size() != operands.size())
-    return op.emitOpError()
-           << "expected " << operands.size() << " indexing maps (C1), got "
-           << op.getIndexingMaps().size();
-  for (OpOperand *operand : operands) {
-    OperandRule rule = getRule(op, *operand);
-    AffineMap map = op.getMapOf(*operand);
-    int64_t rank = typeOf(operand->get()).getRank();
-    if (map.getNumDims() != D::kNumDims || map.getNumSymbols() != 0 ||
-        map.getNumResults() != rank)
-      return op.emitOpError()
-             << "expected the map of " << rule.name << " to take 5 dimensions "
-             << "to " << rank << " results (C1), got "
-             << AffineMapAttr::get(map);
-    if (failed(verifyMap(op, rule, map)))
-      return failure();
-  }
-  for (unsigned dim : {D::kBatch, D::kHead}) {
-    for (OpOperand *operand : operands)
-      if (op.getMapOf(*operand).isFunctionOfDim(dim) &&
-          !op.getOutputMap().isFunctionOfDim(dim))
-        return op.emitOpError()
-               << "expected the map of output to use " << kDimNames[dim]
-               << ", as that of " << getRule(op, *operand).name << " does (C2)";
-    if (op.getLse() && op.getOutputMap().isFunctionOfDim(dim) !=
-                           op.getLseMap().isFunctionOfDim(dim))
-      return op.emitOpError() << "expected the maps of output and lse to agree "
-                                 "in "
-                              << kDimNames[dim] << " (C2)";
-  }
-  return success();
-}
-
-LogicalResult verifyExtents(LshAttentionOp op) {
-  int64_t extents[D::kNumDims];
-  std::fill(std::begin(extents), std::end(extents), ShapedType::kDynamic);
-  for (OpOperand *operand : op.getMappedOperands()) {
-    AffineMap map = op.getMapOf(*operand);
-    for (auto [position, extent] :
-         llvm::enumerate(typeOf(operand->get()).getShape())) {
-      int64_t &known = extents[map.getDimPosition(position)];
-      if (ShapedType::isDynamic(extent) || known == extent)
-        continue;
-      if (!ShapedType::isDynamic(known))
-        return op.emitOpError()
-               << "expected extent " << known << " for "
-               << kDimNames[map.getDimPosition(position)] << " in "
-               << getRule(op, *operand).name << " (C3), got " << extent;
-      known = extent;
-    }
-  }
-  for (unsigned dim : {D::kHeadSize, D::kValueSize})
-    if (extents[dim] < 1 || extents[dim] > 1024)
-      return op.emitOpError() << "expected a static extent of "
-                              << kDimNames[dim] << " in [1, 1024] (C3)";
-  return success();
+  SmallVector<int64_t> extents;
+  if (failed(verifyMapCount(op, op.getIndexingMaps(),
+                            op.getMappedOperands().size(), "C1")) ||
+      failed(getOperandMaps(op).verify(kConstraints)))
+    return failure();
+  return getOperandMaps(op).verifyExtents(
+      kConstraints, {D::kHeadSize, D::kValueSize}, extents);
 }
 
 LogicalResult verifyTypes(LshAttentionOp op) {
@@ -161,11 +91,8 @@ LogicalResult verifyTypes(LshAttentionOp op) {
           op.getRotations(), [&](Type t) { return t.isF32() || t == type; },
           "rotations of f32 or the type of x")))
     return failure();
-  if (!llvm::equal(op->getResultTypes(),
-                   TypeRange(ValueRange(op.getDpsInits()))))
-    return op.emitOpError() << "expected result types equal to the types of "
-                               "output and lse (C11)";
-  return success();
+  return verifyResultTypes(op, ValueRange(op.getDpsInits()), "output and lse",
+                           "C11");
 }
 
 /// C5, C6, C8, C10.
@@ -256,9 +183,8 @@ LogicalResult verifyHash(LshAttentionOp op) {
 } // namespace
 
 LogicalResult LshAttentionOp::verify() {
-  if (failed(verifyMaps(*this)) || failed(verifyExtents(*this)) ||
-      failed(verifyTypes(*this)) || failed(verifyNumbers(*this)) ||
-      failed(verifyHash(*this)) ||
+  if (failed(verifyMaps(*this)) || failed(verifyTypes(*this)) ||
+      failed(verifyNumbers(*this)) || failed(verifyHash(*this)) ||
       failed(verifyScoreMod(*this, getScoreMod(), getAccumulatorType(), "C9")))
     return failure();
   if (getSelfMode() == LshSelf::Overwrite && !getScoreMod().empty())
@@ -293,32 +219,12 @@ AffineMap LshAttentionOp::getMapOf(OpOperand &operand) {
 }
 
 int64_t LshAttentionOp::getStaticExtent(Dim dim) {
-  int64_t extent = 1;
-  for (OpOperand *operand : getMappedOperands()) {
-    AffineMap map = getMapOf(*operand);
-    for (auto [position, size] :
-         llvm::enumerate(typeOf(operand->get()).getShape())) {
-      if (map.getDimPosition(position) != dim)
-        continue;
-      if (!ShapedType::isDynamic(size))
-        return size;
-      extent = ShapedType::kDynamic;
-    }
-  }
-  return extent;
+  return getOperandMaps(*this).getStaticExtent(dim);
 }
 
 OpFoldResult LshAttentionOp::getExtent(OpBuilder &builder, Location loc,
                                        Dim dim) {
-  if (int64_t extent = getStaticExtent(dim); !ShapedType::isDynamic(extent))
-    return builder.getIndexAttr(extent);
-  for (OpOperand *operand : getMappedOperands()) {
-    AffineMap map = getMapOf(*operand);
-    for (unsigned position = 0; position < map.getNumResults(); ++position)
-      if (map.getDimPosition(position) == dim)
-        return tensor::getMixedSize(builder, loc, operand->get(), position);
-  }
-  return builder.getIndexAttr(1);
+  return getOperandMaps(*this).getExtent(builder, loc, dim);
 }
 
 int64_t LshAttentionOp::getNumBuckets() {
@@ -328,8 +234,4 @@ int64_t LshAttentionOp::getNumBuckets() {
   return product;
 }
 
-FloatType LshAttentionOp::getAccumulatorType() {
-  Type type = typeOf(getX()).getElementType();
-  return type.isF64() ? FloatType(Float64Type::get(getContext()))
-                      : FloatType(Float32Type::get(getContext()));
-}
+FloatType LshAttentionOp::getAccumulatorType() { return getSumType(getX()); }
