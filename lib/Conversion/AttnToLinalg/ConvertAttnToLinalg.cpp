@@ -16,7 +16,6 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/PatternMatch.h"
-#include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/DebugLog.h"
 
 #define DEBUG_TYPE "convert-attn-to-linalg"
@@ -33,51 +32,27 @@ namespace {
 struct ConvertAttnToLinalgPass
     : public mlir::attn::impl::ConvertAttnToLinalgPassBase<
           ConvertAttnToLinalgPass> {
+  void getDependentDialects(DialectRegistry &registry) const override {
+    ConvertAttnToLinalgPassBase::getDependentDialects(registry);
+    registerDecompositionExternalModels(registry);
+  }
+
   void runOnOperation() override {
-    SmallVector<DestinationStyleOpInterface> ops;
-    getOperation()->walk([&](DestinationStyleOpInterface op) {
-      if (isa<AttentionOp, LinearAttentionOp, LshAttentionOp, OnlineAttentionOp,
-              MergeOp, FinalizeOp, LowRankAttentionOp, RotaryOp, SinusoidOp,
-              AlibiOp, BucketBiasOp, CompressOp, UpdateMemoryOp>(op) &&
-          op.hasPureTensorSemantics())
+    SmallVector<linalg::AggregatedOpInterface> ops;
+    getOperation()->walk([&](linalg::AggregatedOpInterface op) {
+      if (isDecomposable(op))
         ops.push_back(op);
     });
     IRRewriter rewriter(&getContext());
-    for (DestinationStyleOpInterface op : ops) {
+    for (linalg::AggregatedOpInterface op : ops) {
       LDBG() << "decomposing " << *op;
       rewriter.setInsertionPoint(op);
-      SmallVector<Value> results =
-          llvm::TypeSwitch<Operation *, SmallVector<Value>>(op.getOperation())
-              .Case([&](AttentionOp one) {
-                return decomposeAttention(rewriter, one);
-              })
-              .Case([&](LinearAttentionOp one) {
-                return decomposeLinear(rewriter, one);
-              })
-              .Case([&](LshAttentionOp one) {
-                return decomposeLsh(rewriter, one);
-              })
-              .Case([&](OnlineAttentionOp one) {
-                return decomposeOnlineAttention(rewriter, one);
-              })
-              .Case([&](MergeOp one) { return decomposeMerge(rewriter, one); })
-              .Case([&](FinalizeOp one) {
-                return decomposeFinalize(rewriter, one);
-              })
-              .Case([&](LowRankAttentionOp one) {
-                return decomposeLowRankAttention(rewriter, one);
-              })
-              .Default([&](Operation *one) {
-                return *decomposeExpandable(rewriter, one);
-              });
-      rewriter.replaceOp(op, results);
+      FailureOr<SmallVector<Value>> results = op.decomposeOperation(rewriter);
+      if (failed(results))
+        return signalPassFailure();
+      rewriter.replaceOp(op, *results);
       ++numDecomposed;
     }
-    getOperation()->walk([&](GaussianProjectionOp op) {
-      rewriter.setInsertionPoint(op);
-      rewriter.replaceOpWithNewOp<arith::ConstantOp>(op, op.draw());
-      ++numDecomposed;
-    });
   }
 };
 } // namespace

@@ -6,8 +6,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Decompositions.h"
 #include "ScoreBuilder.h"
-#include "attn/Conversion/AttnToLinalg/AttnToLinalg.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"

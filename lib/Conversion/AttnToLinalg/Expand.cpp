@@ -16,7 +16,6 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/PatternMatch.h"
-#include "llvm/ADT/TypeSwitch.h"
 
 #define DEBUG_TYPE "attn-expand"
 
@@ -28,36 +27,27 @@ namespace mlir::attn {
 using namespace mlir;
 using namespace mlir::attn;
 
-std::optional<SmallVector<Value>>
-mlir::attn::decomposeExpandable(OpBuilder &builder, Operation *op) {
-  using Result = std::optional<SmallVector<Value>>;
-  return llvm::TypeSwitch<Operation *, Result>(op)
-      .Case([&](RotaryOp one) { return decomposeRotary(builder, one); })
-      .Case([&](SinusoidOp one) { return decomposeSinusoid(builder, one); })
-      .Case([&](AlibiOp one) { return decomposeAlibi(builder, one); })
-      .Case([&](BucketBiasOp one) { return decomposeBucketBias(builder, one); })
-      .Case([&](CompressOp one) { return decomposeCompress(builder, one); })
-      .Case([&](UpdateMemoryOp one) {
-        return decomposeUpdateMemory(builder, one);
-      })
-      .Default([](Operation *) { return std::nullopt; });
-}
-
 namespace {
 struct ExpandPass : attn::impl::AttnExpandPassBase<ExpandPass> {
+  void getDependentDialects(DialectRegistry &registry) const override {
+    AttnExpandPassBase::getDependentDialects(registry);
+    registerDecompositionExternalModels(registry);
+  }
+
   void runOnOperation() override {
-    SmallVector<Operation *> ops;
-    getOperation()->walk([&](Operation *op) {
-      if (op->getDialect() && isa<AttnDialect>(op->getDialect()))
+    SmallVector<linalg::AggregatedOpInterface> ops;
+    getOperation()->walk([&](linalg::AggregatedOpInterface op) {
+      if (op->hasTrait<Expandable>())
         ops.push_back(op);
     });
     IRRewriter rewriter(&getContext());
-    for (Operation *op : ops) {
+    for (linalg::AggregatedOpInterface op : ops) {
       rewriter.setInsertionPoint(op);
-      if (auto results = decomposeExpandable(rewriter, op)) {
-        rewriter.replaceOp(op, *results);
-        ++numExpanded;
-      }
+      FailureOr<SmallVector<Value>> results = op.decomposeOperation(rewriter);
+      if (failed(results))
+        return signalPassFailure();
+      rewriter.replaceOp(op, *results);
+      ++numExpanded;
     }
   }
 };

@@ -1,5 +1,4 @@
-//===- CpuLowerTiles.cpp - tile-level operations to vectors
-//------------------===//
+//===- CpuLowerTiles.cpp - tile-level operations to vectors ---------------===//
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Pass attn-cpu-lower-tiles: calls the emitter of each tile-level operation.
@@ -34,18 +33,73 @@ LogicalResult verifyEmittable(Operation *op) {
     if (isa<RankedTensorType>(operand.getType()))
       return op->emitOpError() << "expected memrefs, got " << operand.getType()
                                << "; bufferise first";
-  if (op->getNumRegions() == 1 && !op->getRegion(0).empty())
-    if (Operation *culprit = findUnvectorizable(op->getRegion(0).front()))
-      return culprit->emitOpError() << "expected only elementwise operations "
-                                       "and constants in a score_mod for this "
-                                       "target";
-  if (isa<LinearStateOp, LinearOutputOp, LinearChunkOp>(op) &&
-      !op->getRegion(0).empty())
-    if (Operation *culprit = findUnvectorizable(op->getRegion(0).front()))
-      return culprit->emitOpError() << "expected only elementwise operations "
-                                       "and constants in a feature region for "
-                                       "this target";
+  if (op->getNumRegions() == 0 || op->getRegion(0).empty())
+    return success();
+  bool isFeature = isa<LinearStateOp, LinearOutputOp, LinearChunkOp>(op);
+  if (Operation *culprit = findUnvectorizable(op->getRegion(0).front()))
+    return culprit->emitOpError()
+           << "expected only elementwise operations and constants in a "
+           << (isFeature ? "feature region" : "score_mod")
+           << " for this target";
   return success();
+}
+
+/// Emits the operation's kernel where it stands.
+LogicalResult emitKernel(KernelBuilder &k, Operation *op,
+                         const CpuTarget &target) {
+  return TypeSwitch<Operation *, LogicalResult>(op)
+      .Case([&](OnlinePackedOp one) {
+        emitOnlinePacked(k, one, target);
+        return success();
+      })
+      .Case([&](PackOp one) {
+        emitPack(k, one, target);
+        return success();
+      })
+      .Case([&](HashOp one) {
+        emitHash(k, one, target);
+        return success();
+      })
+      .Case([&](BucketSortOp one) {
+        emitBucketSort(k, one);
+        return success();
+      })
+      .Case([&](LshChunksOp one) {
+        emitLshChunks(k, one, target);
+        return success();
+      })
+      .Case([&](FinalizeOp one) {
+        emitFinalize(k, one, target);
+        return success();
+      })
+      .Case([&](MergeOp one) {
+        emitMerge(k, one, target);
+        return success();
+      })
+      .Case([&](ProjectOp one) {
+        emitProject(k, one, target);
+        return success();
+      })
+      .Case([&](LinearStateOp one) {
+        emitLinearState(k, one, target);
+        return success();
+      })
+      .Case([&](LinearOutputOp one) {
+        emitLinearOutput(k, one, target);
+        return success();
+      })
+      .Case([&](LinearChunkOp one) {
+        emitLinearChunk(k, one, target);
+        return success();
+      })
+      .Case([&](LinearMergeOp one) {
+        emitLinearMerge(k, one, target);
+        return success();
+      })
+      .Default([](Operation *other) {
+        return other->emitOpError()
+               << "expected an operation that this target has a kernel for";
+      });
 }
 
 struct LowerTilesPass : cpu::impl::AttnCpuLowerTilesPassBase<LowerTilesPass> {
@@ -59,31 +113,15 @@ struct LowerTilesPass : cpu::impl::AttnCpuLowerTilesPassBase<LowerTilesPass> {
     const CpuTarget &target = *described;
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) {
-      if (isa<OnlinePackedOp, PackOp, FinalizeOp, MergeOp, HashOp, BucketSortOp,
-              LshChunksOp, ProjectOp, LinearStateOp, LinearOutputOp,
-              LinearChunkOp, LinearMergeOp>(op))
+      // Packed products are emitted with the linalg around them.
+      if (op->hasTrait<TileLevel>() && !isa<PackedMatmulOp>(op))
         ops.push_back(op);
     });
     for (Operation *op : ops) {
-      if (failed(verifyEmittable(op)))
-        return signalPassFailure();
       IRRewriter rewriter(op);
       KernelBuilder k(rewriter, op->getLoc());
-      TypeSwitch<Operation *>(op)
-          .Case([&](OnlinePackedOp packed) {
-            emitOnlinePacked(k, packed, target);
-          })
-          .Case([&](PackOp pack) { emitPack(k, pack, target); })
-          .Case([&](HashOp hash) { emitHash(k, hash, target); })
-          .Case([&](BucketSortOp sort) { emitBucketSort(k, sort); })
-          .Case([&](LshChunksOp chunks) { emitLshChunks(k, chunks, target); })
-          .Case([&](FinalizeOp finalize) { emitFinalize(k, finalize, target); })
-          .Case([&](MergeOp merge) { emitMerge(k, merge, target); })
-          .Case([&](ProjectOp project) { emitProject(k, project, target); })
-          .Case([&](LinearStateOp one) { emitLinearState(k, one, target); })
-          .Case([&](LinearOutputOp one) { emitLinearOutput(k, one, target); })
-          .Case([&](LinearChunkOp one) { emitLinearChunk(k, one, target); })
-          .Case([&](LinearMergeOp one) { emitLinearMerge(k, one, target); });
+      if (failed(verifyEmittable(op)) || failed(emitKernel(k, op, target)))
+        return signalPassFailure();
       rewriter.eraseOp(op);
       ++numLowered;
     }

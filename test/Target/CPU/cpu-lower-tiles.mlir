@@ -35,3 +35,16 @@ func.func @negative_tensors(%k: tensor<?x64xf32>, %dest: tensor<8x64x32xf32>) ->
       map affine_map<(g, row, depth) -> (row, depth)> -> tensor<8x64x32xf32>
   return %r : tensor<8x64x32xf32>
 }
+
+// -----
+
+func.func @negative_no_kernel(%q: memref<1x8x64xf32>, %k: memref<9x64xf32>, %v: memref<9x64xf32>, %acc: memref<1x8x64xf32>,
+                              %max: memref<1x8xf32>, %sum: memref<1x8xf32>, %z: index, %n: index) {
+  // expected-error @below {{expected an operation that this target has a kernel for}}
+  attn.online_attention ins(%q, %k, %v : memref<1x8x64xf32>, memref<9x64xf32>, memref<9x64xf32>)
+      state(%acc, %max, %sum : memref<1x8x64xf32>, memref<1x8xf32>, memref<1x8xf32>)
+      at(%z, %z, %z, %z) of(%n, %n)
+      maps [affine_map<(g, i, j, d, e) -> (g, i, d)>, affine_map<(g, i, j, d, e) -> (j, d)>, affine_map<(g, i, j, d, e) -> (j, e)>]
+      scale 1.250000e-01
+  return
+}

@@ -11,30 +11,24 @@
 
 #include "attn/Dialect/Attn/IR/Attn.h"
 
-namespace mlir::attn {
-/// Each builds what an operation computes, on tensors, at the builder's
-/// insertion point, and returns the values of its results. The operation itself
-/// stays. The scores of all pairs are materialised: plain, not fast.
-SmallVector<Value> decomposeAttention(OpBuilder &builder, AttentionOp op);
-SmallVector<Value> decomposeOnlineAttention(OpBuilder &builder,
-                                            OnlineAttentionOp op);
-SmallVector<Value> decomposeLinear(OpBuilder &builder, LinearAttentionOp op);
-SmallVector<Value> decomposeLsh(OpBuilder &builder, LshAttentionOp op);
-SmallVector<Value> decomposeMerge(OpBuilder &builder, MergeOp op);
-SmallVector<Value> decomposeFinalize(OpBuilder &builder, FinalizeOp op);
-SmallVector<Value> decomposeLowRankAttention(OpBuilder &builder,
-                                             LowRankAttentionOp op);
-SmallVector<Value> decomposeRotary(OpBuilder &builder, RotaryOp op);
-SmallVector<Value> decomposeSinusoid(OpBuilder &builder, SinusoidOp op);
-SmallVector<Value> decomposeAlibi(OpBuilder &builder, AlibiOp op);
-SmallVector<Value> decomposeBucketBias(OpBuilder &builder, BucketBiasOp op);
-SmallVector<Value> decomposeCompress(OpBuilder &builder, CompressOp op);
-SmallVector<Value> decomposeUpdateMemory(OpBuilder &builder, UpdateMemoryOp op);
+namespace mlir {
+class DialectRegistry;
+}
 
-/// The same for the operations whose decomposition is also how they run: those
-/// on positions and memories. Nothing for others.
-std::optional<SmallVector<Value>> decomposeExpandable(OpBuilder &builder,
-                                                      Operation *op);
+namespace mlir::attn {
+/// Gives the operations of attn that have a decomposition
+/// linalg::AggregatedOpInterface. It builds what an operation computes, on
+/// tensors, and leaves the operation itself. The scores of all pairs are
+/// materialised: plain, not fast.
+void registerDecompositionExternalModels(DialectRegistry &registry);
+
+/// Whether convert-attn-to-linalg takes the operation: it has a decomposition
+/// and is on tensors.
+bool isDecomposable(Operation *op);
+
+/// The decomposition of attn.lsh_attention, for the cases that are tiled as
+/// such.
+SmallVector<Value> decomposeLsh(OpBuilder &builder, LshAttentionOp op);
 
 /// What a sequence shorter than a chunk is told when the program runs.
 std::string getLshLengthMessage(LshAttentionOp op);

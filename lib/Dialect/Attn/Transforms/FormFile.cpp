@@ -24,8 +24,8 @@ public:
       : path(path), loc(loc), rules(rules) {
     sources.setDiagHandler(
         [](const llvm::SMDiagnostic &diagnostic, void *self) {
-          static_cast<FormFile *>(self)->report(diagnostic.getLineNo(),
-                                                diagnostic.getMessage());
+          (void)static_cast<FormFile *>(self)->report(diagnostic.getLineNo(),
+                                                      diagnostic.getMessage());
         },
         this);
   }

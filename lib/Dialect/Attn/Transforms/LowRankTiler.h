@@ -24,7 +24,8 @@ struct SlotSide {
   OpOperand *source, *projection;
   unsigned sizeDim; ///< d or e
   bool hasBatch = false, hasHead = false;
-  Value slots; ///< [b, head, slot, size], without the first two as it lacks
+  Value slots =
+      nullptr; ///< [b, head, slot, size], without the first two as it lacks
 };
 
 class LowRankTiler {

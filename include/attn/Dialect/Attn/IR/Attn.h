@@ -50,6 +50,20 @@ inline bool isSoftmaxMap(FeatureMap map) {
 }
 } // namespace mlir::attn
 
+namespace mlir::attn {
+/// An operation on whole sequences: the phase tile lowers it.
+template <typename ConcreteOp>
+class SequenceLevel : public OpTrait::TraitBase<ConcreteOp, SequenceLevel> {};
+
+/// An operation on tiles: nothing makes it before the phase tile.
+template <typename ConcreteOp>
+class TileLevel : public OpTrait::TraitBase<ConcreteOp, TileLevel> {};
+
+/// An operation that runs as what it decomposes to.
+template <typename ConcreteOp>
+class Expandable : public OpTrait::TraitBase<ConcreteOp, Expandable> {};
+} // namespace mlir::attn
+
 #define GET_OP_CLASSES
 #include "attn/Dialect/Attn/IR/AttnOps.h.inc"
 

@@ -30,6 +30,21 @@ def Attn_Dialect : Dialect {
                            "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect"];
 }
 
+class Attn_Trait<string name> : NativeOpTrait<name> {
+  let cppNamespace = "::mlir::attn";
+}
+
+/// The levels of the dialect: whole sequences before the phase tile, tiles from it on. Borders go by them.
+def Attn_SequenceLevel : Attn_Trait<"SequenceLevel">;
+def Attn_TileLevel : Attn_Trait<"TileLevel">;
+
+/// The decomposition that is the operation's meaning is also how it runs.
+def Attn_Expandable : Attn_Trait<"Expandable">;
+
 class Attn_Op<string mnemonic, list<Trait> traits = []> : Op<Attn_Dialect, mnemonic, traits>;
+
+/// An operation on whole sequences, on tensors.
+class Attn_SequenceOp<string mnemonic, list<Trait> traits = []>
+    : Attn_Op<mnemonic, traits # [Attn_SequenceLevel]>;
 
 #endif // ATTN_DIALECT

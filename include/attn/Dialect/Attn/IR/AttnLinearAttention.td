@@ -20,7 +20,7 @@ def Attn_FeatureMap : I32EnumAttr<"FeatureMap", "what turns queries and keys int
   let cppNamespace = "::mlir::attn";
 }
 
-def Attn_LinearAttentionOp : Attn_Op<"linear_attention", [
+def Attn_LinearAttentionOp : Attn_SequenceOp<"linear_attention", [
     AttrSizedOperandSegments, Pure, DestinationStyleOpInterface,
     DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface, ["reifyResultShapes"]>]> {
   let summary = "attention by feature maps, in linear time";

@@ -40,7 +40,7 @@ def Attn_FinishedBlocksAttr : Attn_MaskAttrBase<"FinishedBlocks", "finished_bloc
   let genVerifyDecl = 1;
 }
 
-def Attn_LowRankAttentionOp : Attn_Op<"low_rank_attention", [
+def Attn_LowRankAttentionOp : Attn_SequenceOp<"low_rank_attention", [
     AttrSizedOperandSegments, Pure, DestinationStyleOpInterface,
     DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface, ["reifyResultShapes"]>]> {
   let summary = "softmax attention over keys and values projected to few slots";

@@ -24,7 +24,7 @@ def Attn_LshSelf : I32EnumAttr<"LshSelf", "how a query treats its own position",
   let cppNamespace = "::mlir::attn";
 }
 
-def Attn_LshAttentionOp : Attn_Op<"lsh_attention", [
+def Attn_LshAttentionOp : Attn_SequenceOp<"lsh_attention", [
     AttrSizedOperandSegments, Pure, DestinationStyleOpInterface,
     DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface, ["reifyResultShapes"]>]> {
   let summary = "softmax attention within buckets of a locality-sensitive hash";

@@ -56,8 +56,8 @@ def Attn_CompressOp : Attn_TensorOp<"compress", [AttrSizedOperandSegments]> {
   }];
 }
 
-def Attn_UpdateMemoryOp : Attn_Op<"update_memory", [
-    Pure, DestinationStyleOpInterface,
+def Attn_UpdateMemoryOp : Attn_SequenceOp<"update_memory", [
+    Attn_Expandable, Pure, DestinationStyleOpInterface,
     DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface, ["reifyResultShapes"]>]> {
   let summary = "new rows enter a memory, the oldest leave it";
   let description = [{

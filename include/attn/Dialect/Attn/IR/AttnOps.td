@@ -14,7 +14,7 @@ include "mlir/Interfaces/DestinationStyleOpInterface.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
-def Attn_AttentionOp : Attn_Op<"attention", [
+def Attn_AttentionOp : Attn_SequenceOp<"attention", [
     AttrSizedOperandSegments, Pure, DestinationStyleOpInterface,
     DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface, ["reifyResultShapes"]>]> {
   let summary = "exact softmax attention";

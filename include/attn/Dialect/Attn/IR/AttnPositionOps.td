@@ -10,9 +10,9 @@
 
 include "attn/Dialect/Attn/IR/AttnLinearOps.td"
 
-/// Destination style on tensors, with one result.
-class Attn_TensorOp<string mnemonic, list<Trait> traits = []> : Attn_Op<mnemonic, traits # [
-    Pure, DestinationStyleOpInterface,
+/// Destination style on tensors, with one result; runs as what it decomposes to.
+class Attn_TensorOp<string mnemonic, list<Trait> traits = []> : Attn_SequenceOp<mnemonic, traits # [
+    Attn_Expandable, Pure, DestinationStyleOpInterface,
     DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface, ["reifyResultShapes"]>]> {
   let results = (outs AnyRankedTensor:$result);
   let hasVerifier = 1;

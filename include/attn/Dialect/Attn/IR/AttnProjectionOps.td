@@ -63,7 +63,7 @@ def Attn_LowRankForm : Attn_FormAttr<"LowRank", "low-rank", (ins
   let genVerifyDecl = 1;
 }
 
-def Attn_GaussianProjectionOp : Attn_Op<"gaussian_projection", [Pure]> {
+def Attn_GaussianProjectionOp : Attn_SequenceOp<"gaussian_projection", [Pure]> {
   let summary = "a random projection that needs no training";
   let description = [{
     Independent draws of N(0, 1/k), k being the slots, the last extent but one (Johnson and Lindenstrauss 1984): with R

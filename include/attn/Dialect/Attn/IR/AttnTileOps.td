@@ -16,7 +16,7 @@ def Attn_Shaped : AnyTypeOf<[AnyRankedTensor, AnyStridedMemRef]>;
 
 /// Destination style on tensors or memrefs; results exist only on tensors.
 class Attn_TileOp<string mnemonic, list<Trait> traits = []> : Attn_Op<mnemonic, traits # [
-    DestinationStyleOpInterface, DeclareOpInterfaceMethods<MemoryEffectsOpInterface>,
+    Attn_TileLevel, DestinationStyleOpInterface, DeclareOpInterfaceMethods<MemoryEffectsOpInterface>,
     DeclareOpInterfaceMethods<ConditionallySpeculatable>]> {
   let results = (outs Variadic<AnyRankedTensor>:$results);
 }
