@@ -10,55 +10,18 @@
 #ifndef ATTN_TARGET_CPU_KERNELBUILDER_H
 #define ATTN_TARGET_CPU_KERNELBUILDER_H
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "attn/Dialect/Attn/Utils/IndexMath.h"
+
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include "mlir/IR/Builders.h"
 #include "mlir/IR/TypeUtilities.h"
 
 namespace mlir::attn::cpu {
 
-class KernelBuilder {
+class KernelBuilder : public IndexMath {
 public:
-  OpBuilder &b;
-  Location loc;
-
-  KernelBuilder(OpBuilder &builder, Location loc) : b(builder), loc(loc) {}
-
-  // Index arithmetic (`index`).
-  Value index(int64_t value) {
-    return arith::ConstantIndexOp::create(b, loc, value);
-  }
-  Value add(Value x, Value y) {
-    return b.createOrFold<arith::AddIOp>(loc, x, y);
-  }
-  Value add(Value x, int64_t y) { return y == 0 ? x : add(x, index(y)); }
-  Value sub(Value x, Value y) {
-    return b.createOrFold<arith::SubIOp>(loc, x, y);
-  }
-  Value mul(Value x, Value y) {
-    return b.createOrFold<arith::MulIOp>(loc, x, y);
-  }
-  Value mul(Value x, int64_t y) { return mul(x, index(y)); }
-  Value min(Value x, Value y) {
-    return b.createOrFold<arith::MinSIOp>(loc, x, y);
-  }
-  Value max(Value x, Value y) {
-    return b.createOrFold<arith::MaxSIOp>(loc, x, y);
-  }
-  Value less(Value x, Value y) {
-    return b.createOrFold<arith::CmpIOp>(loc, arith::CmpIPredicate::slt, x, y);
-  }
-  /// x rounded down to a multiple of a power of two.
-  Value alignDown(Value x, int64_t to) {
-    return b.createOrFold<arith::AndIOp>(loc, x, index(-to));
-  }
-  Value alignUp(Value x, int64_t to) { return alignDown(add(x, to - 1), to); }
-  /// ceil(x / y) for non-negative x.
-  Value ceilDiv(Value x, int64_t y) {
-    return b.createOrFold<arith::DivUIOp>(loc, add(x, y - 1), index(y));
-  }
+  using IndexMath::IndexMath;
 
   // Control flow. Bodies build at the insertion point of `b`.
   void forLoop(Value from, Value to, int64_t step,

@@ -32,12 +32,11 @@ int64_t draw(int64_t seed, int64_t head, int64_t row, int64_t which) {
 
 Value buildDraw(MaskMath &math, int64_t seed, Value head, Value row,
                 int64_t which) {
-  auto constant = [&](uint64_t value) { return math.constant(int64_t(value)); };
+  auto constant = [&](uint64_t value) { return math.index(int64_t(value)); };
   auto mix = [&](Value z, int64_t shift, uint64_t factor) {
-    Value shifted = math.builder.createOrFold<arith::ShRUIOp>(
-        math.loc, z, math.constant(shift));
-    Value mixed =
-        math.builder.createOrFold<arith::XOrIOp>(math.loc, z, shifted);
+    Value shifted =
+        math.b.createOrFold<arith::ShRUIOp>(math.loc, z, math.index(shift));
+    Value mixed = math.b.createOrFold<arith::XOrIOp>(math.loc, z, shifted);
     return factor ? math.mul(mixed, constant(factor)) : mixed;
   };
   Value z =
@@ -45,8 +44,7 @@ Value buildDraw(MaskMath &math, int64_t seed, Value head, Value row,
                math.add(math.mul(head, constant(kHeadKey)),
                         math.mul(row, constant(kRowKey))));
   z = mix(mix(mix(z, 30, kFirst), 27, kSecond), 31, 0);
-  return math.builder.createOrFold<arith::ShRUIOp>(math.loc, z,
-                                                   math.constant(33));
+  return math.b.createOrFold<arith::ShRUIOp>(math.loc, z, math.index(33));
 }
 } // namespace
 
@@ -58,7 +56,7 @@ namespace {
 /// The same steps on numbers and on IR: `Scalar` is int64_t or Value.
 struct Numbers {
   using Scalar = int64_t;
-  Scalar constant(int64_t value) { return value; }
+  Scalar index(int64_t value) { return value; }
   Scalar add(Scalar a, Scalar b) { return a + b; }
   Scalar sub(Scalar a, Scalar b) { return a - b; }
   Scalar min(Scalar a, Scalar b) { return std::min(a, b); }
@@ -70,19 +68,14 @@ struct Numbers {
   }
 };
 
-struct Index {
+struct Index : MaskMath {
   using Scalar = Value;
-  MaskMath &math;
-  Scalar constant(int64_t value) { return math.constant(value); }
-  Scalar add(Scalar a, Scalar b) { return math.add(a, b); }
-  Scalar sub(Scalar a, Scalar b) { return math.sub(a, b); }
-  Scalar min(Scalar a, Scalar b) { return math.min(a, b); }
-  Scalar max(Scalar a, Scalar b) { return math.max(a, b); }
-  Scalar rem(Scalar a, Scalar b) {
-    return math.builder.createOrFold<arith::RemSIOp>(math.loc, a, b);
+  explicit Index(const MaskMath &math) : MaskMath(math) {}
+  Scalar rem(Scalar x, Scalar y) {
+    return b.createOrFold<arith::RemSIOp>(loc, x, y);
   }
   Scalar ifLess(Scalar a, Scalar b, Scalar x, Scalar y) {
-    return math.select(math.less(a, b), x, y);
+    return select(less(a, b), x, y);
   }
 };
 
@@ -90,13 +83,13 @@ struct Index {
 /// neighbours, then the first block and the last where they are none.
 template <typename M, typename S = typename M::Scalar>
 SmallVector<std::pair<S, S>> fixedBlocks(M m, S row, S blocks) {
-  S one = m.constant(1);
-  S begin = m.max(m.constant(0), m.sub(row, one)),
-    end = m.min(blocks, m.add(row, m.constant(2)));
+  S one = m.index(1);
+  S begin = m.max(m.index(0), m.sub(row, one)),
+    end = m.min(blocks, m.add(row, m.index(2)));
   begin = m.min(begin, end);
   S last = m.sub(blocks, one);
   last = m.ifLess(begin, end, m.max(end, last), m.max(last, one));
-  return {{begin, end}, {m.constant(0), m.min(one, begin)}, {last, blocks}};
+  return {{begin, end}, {m.index(0), m.min(one, begin)}, {last, blocks}};
 }
 
 /// The random blocks of a row, drawn without replacement from those that the
@@ -104,14 +97,14 @@ SmallVector<std::pair<S, S>> fixedBlocks(M m, S row, S blocks) {
 template <typename M, typename Draw, typename S = typename M::Scalar>
 SmallVector<S> randomBlocks(M m, int64_t count, S row, S blocks, Draw draw) {
   SmallVector<std::pair<S, S>> fixed = fixedBlocks(m, row, blocks);
-  S taken = m.constant(0), one = m.constant(1);
+  S taken = m.index(0), one = m.index(1);
   for (auto [begin, end] : fixed)
-    taken = m.add(taken, m.max(m.constant(0), m.sub(end, begin)));
+    taken = m.add(taken, m.max(m.index(0), m.sub(end, begin)));
   S candidates = m.sub(blocks, taken);
   SmallVector<S> picked; // candidates' numbers, ascending
   SmallVector<S> result;
   for (int64_t which = 0; which < count; ++which) {
-    S left = m.sub(candidates, m.constant(which));
+    S left = m.sub(candidates, m.index(which));
     S number = m.rem(draw(which), m.max(left, one));
     // The number-th of those that are left: step over the earlier picks.
     for (S earlier : picked)
@@ -124,9 +117,9 @@ SmallVector<S> randomBlocks(M m, int64_t count, S row, S blocks, Draw draw) {
     picked.push_back(carried);
     // The number-th block that is not fixed: first block, neighbours, last.
     auto [begin, end] = fixed[0];
-    S block = m.add(number, m.max(m.constant(0), fixed[1].second));
+    S block = m.add(number, m.max(m.index(0), fixed[1].second));
     block = m.ifLess(block, begin, block, m.add(block, m.sub(end, begin)));
-    result.push_back(m.ifLess(m.constant(0), left, block, m.constant(-1)));
+    result.push_back(m.ifLess(m.index(0), left, block, m.index(-1)));
   }
   return result;
 }
@@ -237,20 +230,18 @@ static SmallVector<Value> buildRandomBlocks(MaskMath &math, BigBirdAttr mask,
   for (int64_t head = 0; head < shape[0]; ++head)
     for (int64_t r = 1; r <= shape[1]; ++r)
       llvm::append_range(flat, tableRow(mask, head, r, numBlocks));
-  auto type = RankedTensorType::get(shape, math.builder.getI64Type());
+  auto type = RankedTensorType::get(shape, math.b.getI64Type());
   Value table = arith::ConstantOp::create(
-      math.builder, math.loc, DenseIntElementsAttr::get(type, flat));
+      math.b, math.loc, DenseIntElementsAttr::get(type, flat));
   // Rows that see all are asked as well, where scores are masked one by one.
-  Value at =
-      math.min(math.max(math.sub(row, math.constant(1)), math.constant(0)),
-               math.constant(std::max<int64_t>(shape[1] - 1, 0)));
+  Value at = math.min(math.max(math.sub(row, math.index(1)), math.index(0)),
+                      math.index(std::max<int64_t>(shape[1] - 1, 0)));
   SmallVector<Value> result;
   for (int64_t which = 0; which < shape[2]; ++which) {
     Value entry = tensor::ExtractOp::create(
-        math.builder, math.loc, table,
-        ValueRange{scope.head, at, math.constant(which)});
-    result.push_back(arith::IndexCastOp::create(
-        math.builder, math.loc, math.builder.getIndexType(), entry));
+        math.b, math.loc, table, ValueRange{scope.head, at, math.index(which)});
+    result.push_back(arith::IndexCastOp::create(math.b, math.loc,
+                                                math.b.getIndexType(), entry));
   }
   return result;
 }
@@ -263,10 +254,10 @@ SmallVector<KeyRange> BigBirdAttr::buildKeyRanges(OpBuilder &builder,
   MaskMath math{builder, loc};
   // One row of blocks sees whole blocks; several would need comparisons.
   if (scope.queryBlock == 0 || getBlock() % scope.queryBlock != 0) {
-    Value zero = math.constant(0);
+    Value zero = math.index(0);
     return {{zero, scope.numKeys, *this, std::nullopt}};
   }
-  Value size = math.constant(getBlock());
+  Value size = math.index(getBlock());
   Value blocks = math.ceilDiv(scope.numKeys, getBlock()),
         row = math.floorDiv(firstQuery, getBlock());
   SmallVector<KeyRange> ranges;
@@ -279,10 +270,10 @@ SmallVector<KeyRange> BigBirdAttr::buildKeyRanges(OpBuilder &builder,
   for (auto [which, range] : llvm::enumerate(fixed))
     add(range.first, range.second, which == 0 ? 3 : 1);
   for (Value block : buildRandomBlocks(math, *this, scope, row, blocks)) {
-    Value isThere = math.lessOrEqual(math.constant(0), block);
-    Value end = math.select(isThere, math.add(block, math.constant(1)),
-                            math.constant(0));
-    add(math.max(block, math.constant(0)), end, 1);
+    Value isThere = math.lessOrEqual(math.index(0), block);
+    Value end =
+        math.select(isThere, math.add(block, math.index(1)), math.index(0));
+    add(math.max(block, math.index(0)), end, 1);
   }
   return ranges;
 }
@@ -292,12 +283,12 @@ SmallVector<QueryRange>
 BigBirdAttr::buildQueryRanges(OpBuilder &builder, Location loc,
                               const MaskScope &scope) const {
   MaskMath math{builder, loc};
-  Value zero = math.constant(0),
-        firstEnd = math.min(math.constant(getBlock()), scope.numQueries);
+  Value zero = math.index(0),
+        firstEnd = math.min(math.index(getBlock()), scope.numQueries);
   Value lastRow =
-      math.sub(math.ceilDiv(scope.numQueries, getBlock()), math.constant(1));
+      math.sub(math.ceilDiv(scope.numQueries, getBlock()), math.index(1));
   Value lastBegin =
-      math.max(firstEnd, math.mul(lastRow, math.constant(getBlock())));
+      math.max(firstEnd, math.mul(lastRow, math.index(getBlock())));
   return {{zero, firstEnd, Attribute()},
           {firstEnd, lastBegin, *this},
           {lastBegin, scope.numQueries, Attribute()}};
@@ -311,14 +302,14 @@ Value BigBirdAttr::buildAllowed(OpBuilder &builder, Location loc,
   Value rows = math.ceilDiv(scope.numQueries, getBlock()),
         blocks = math.ceilDiv(scope.numKeys, getBlock());
   Value block = builder.createOrFold<arith::DivUIOp>(
-      loc, j, math.matchShape(math.constant(getBlock()), j));
+      loc, j, math.matchShape(math.index(getBlock()), j));
   auto equals = [&](Value a, Value b) {
     return math.compare(arith::CmpIPredicate::eq, a, b);
   };
-  Value allowed = math.matchShape(
-      math.either(equals(row, math.constant(0)),
-                  equals(row, math.sub(rows, math.constant(1)))),
-      j);
+  Value allowed =
+      math.matchShape(math.either(equals(row, math.index(0)),
+                                  equals(row, math.sub(rows, math.index(1)))),
+                      j);
   for (auto [begin, end] : fixedBlocks(Index{math}, row, blocks))
     allowed = math.either(allowed, math.isWithin(block, begin, end));
   for (Value random : buildRandomBlocks(math, *this, scope, row, blocks))

@@ -22,9 +22,9 @@ static LogicalResult verifySize(function_ref<InFlightDiagnostic()> emitError,
 /// Which block a position lies in, times `factor`.
 static Value blockOf(MaskMath &math, Value position, int64_t size,
                      int64_t factor) {
-  Value block = math.builder.createOrFold<arith::DivUIOp>(math.loc, position,
-                                                          math.constant(size));
-  return math.mul(block, math.constant(factor));
+  Value block =
+      math.b.createOrFold<arith::DivUIOp>(math.loc, position, math.index(size));
+  return math.mul(block, math.index(factor));
 }
 
 //===----------------------------------------------------------------------===//
@@ -49,7 +49,7 @@ SmallVector<KeyRange> OwnBlockAttr::buildKeyRanges(OpBuilder &builder,
   MaskMath math{builder, loc};
   Value begin = blockOf(math, firstQuery, getSize(), getSize());
   Value end = math.add(blockOf(math, lastQuery, getSize(), getSize()),
-                       math.constant(getSize()));
+                       math.index(getSize()));
   return {math.clamp(begin, end, scope, *this)};
 }
 
@@ -57,7 +57,7 @@ Value OwnBlockAttr::buildAllowed(OpBuilder &builder, Location loc,
                                  const MaskScope &, Value i, Value j) const {
   MaskMath math{builder, loc};
   Value begin = blockOf(math, i, getSize(), getSize());
-  return math.isWithin(j, begin, math.add(begin, math.constant(getSize())));
+  return math.isWithin(j, begin, math.add(begin, math.index(getSize())));
 }
 
 bool OwnBlockAttr::isContiguous() const { return true; }
@@ -88,7 +88,7 @@ FinishedBlocksAttr::buildKeyRanges(OpBuilder &builder, Location loc,
                                    Value lastQuery) const {
   MaskMath math{builder, loc};
   Value end = blockOf(math, lastQuery, getSize(), getSlots());
-  return {math.clamp(math.constant(0), end, scope, *this)};
+  return {math.clamp(math.index(0), end, scope, *this)};
 }
 
 Value FinishedBlocksAttr::buildAllowed(OpBuilder &builder, Location loc,

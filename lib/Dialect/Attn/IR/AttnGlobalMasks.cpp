@@ -19,8 +19,7 @@ constexpr size_t kMaxRuns = 4;
 Value isInRuns(MaskMath &math, GlobalAttr global, Value position) {
   Value found;
   for (auto [begin, end] : global.getRuns()) {
-    Value within =
-        math.isWithin(position, math.constant(begin), math.constant(end));
+    Value within = math.isWithin(position, math.index(begin), math.index(end));
     found = found ? math.either(found, within) : within;
   }
   return found;
@@ -128,8 +127,8 @@ SmallVector<KeyRange> GlobalAttr::buildKeyRanges(OpBuilder &builder,
   if (getSide() == GlobalSide::Keys) {
     SmallVector<KeyRange> ranges;
     for (auto [begin, end] : runs) {
-      ranges.push_back(math.clamp(math.constant(begin), math.constant(end),
-                                  scope, Attribute()));
+      ranges.push_back(
+          math.clamp(math.index(begin), math.index(end), scope, Attribute()));
       ranges.back().length = end - begin;
     }
     if (runs.size() <= kMaxRuns)
@@ -142,11 +141,11 @@ SmallVector<KeyRange> GlobalAttr::buildKeyRanges(OpBuilder &builder,
   Value first = math.diagonal(getAlignment(), firstQuery, scope),
         last = math.diagonal(getAlignment(), lastQuery, scope), found;
   for (auto [begin, end] : runs) {
-    Value meets = math.both(math.less(first, math.constant(end)),
-                            math.lessOrEqual(math.constant(begin), last));
+    Value meets = math.both(math.less(first, math.index(end)),
+                            math.lessOrEqual(math.index(begin), last));
     found = found ? math.either(found, meets) : meets;
   }
-  Value zero = math.constant(0);
+  Value zero = math.index(0);
   return {{zero, math.select(found, scope.numKeys, zero), *this, std::nullopt}};
 }
 
@@ -163,19 +162,19 @@ GlobalAttr::buildQueryRanges(OpBuilder &builder, Location loc,
   if (!others.seesNothing)
     others.mask = onSide(GlobalSide::Keys);
   // Positions of queries are those of their diagonal less the offset.
-  Value offset = math.sub(
-      math.diagonal(getAlignment(), math.constant(0), scope), math.constant(0));
+  Value offset = math.sub(math.diagonal(getAlignment(), math.index(0), scope),
+                          math.index(0));
   auto toQuery = [&](int64_t token) -> Value {
     if (token == 0 && getAlignment() == Alignment::TopLeft)
-      return math.constant(0);
-    Value query = math.sub(math.constant(token), offset);
-    return math.max(math.constant(0), math.min(query, scope.numQueries));
+      return math.index(0);
+    Value query = math.sub(math.index(token), offset);
+    return math.max(math.index(0), math.min(query, scope.numQueries));
   };
   SmallVector<QueryRange> pieces;
   auto add = [&](Value begin, Value end, const QueryRange &like) {
     pieces.push_back({begin, end, like.mask, like.seesNothing});
   };
-  Value last = math.constant(0);
+  Value last = math.index(0);
   for (auto [begin, end] : runs) {
     Value from = toQuery(begin), to = toQuery(end);
     if (getConstantIntValue(last) != getConstantIntValue(from) ||
@@ -258,9 +257,9 @@ SmallVector<KeyRange> LocalChunksAttr::buildKeyRanges(OpBuilder &builder,
     return math.floorDiv(math.diagonal(getAlignment(), query, scope),
                          getChunk());
   };
-  Value size = math.constant(getChunk());
-  Value first = math.sub(chunkOf(firstQuery), math.constant(getLookBack()));
-  Value end = math.add(chunkOf(lastQuery), math.constant(getLookAhead() + 1));
+  Value size = math.index(getChunk());
+  Value first = math.sub(chunkOf(firstQuery), math.index(getLookBack()));
+  Value end = math.add(chunkOf(lastQuery), math.index(getLookAhead() + 1));
   return {math.clamp(math.mul(first, size), math.mul(end, size), scope, *this)};
 }
 

@@ -179,7 +179,7 @@ SmallVector<KeyRange> AllOfAttr::buildKeyRanges(OpBuilder &builder,
                                                 Value lastQuery) const {
   MaskMath math{builder, loc};
   SmallVector<KeyRange> ranges{
-      {math.constant(0), scope.numKeys, Attribute(), std::nullopt}};
+      {math.index(0), scope.numKeys, Attribute(), std::nullopt}};
   bool isFirst = true;
   for (MaskAttrInterface mask : elements(getMasks())) {
     SmallVector<KeyRange> next =
@@ -291,7 +291,7 @@ SmallVector<KeyRange> AnyOfAttr::buildKeyRanges(OpBuilder &builder,
   }
   llvm::append_range(ranges, masked);
   if (ranges.empty())
-    return {{math.constant(0), math.constant(0), Attribute(), 0}};
+    return {{math.index(0), math.index(0), Attribute(), 0}};
   if (ranges.size() <= kMaxRanges)
     return ranges;
   KeyRange all = hull(math, ranges, scope);

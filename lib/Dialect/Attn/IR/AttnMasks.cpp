@@ -36,7 +36,7 @@ SmallVector<QueryRange> mlir::attn::getAllQueries(OpBuilder &builder,
                                                   const MaskScope &scope,
                                                   Attribute mask) {
   MaskMath math{builder, loc};
-  return {{math.constant(0), scope.numQueries, mask}};
+  return {{math.index(0), scope.numQueries, mask}};
 }
 
 KeyRange mlir::attn::hull(MaskMath &math, ArrayRef<KeyRange> ranges,
@@ -44,7 +44,7 @@ KeyRange mlir::attn::hull(MaskMath &math, ArrayRef<KeyRange> ranges,
   if (ranges.size() == 1)
     return {ranges.front().begin, ranges.front().end, Attribute(),
             ranges.front().length};
-  KeyRange all{scope.numKeys, math.constant(0), Attribute(), std::nullopt};
+  KeyRange all{scope.numKeys, math.index(0), Attribute(), std::nullopt};
   for (const KeyRange &range : ranges) {
     Value isThere = math.less(range.begin, range.end);
     all.begin =
@@ -79,9 +79,9 @@ SmallVector<KeyRange> CausalAttr::buildKeyRanges(OpBuilder &builder,
                                                  const MaskScope &scope, Value,
                                                  Value lastQuery) const {
   MaskMath math{builder, loc};
-  Value end = math.add(math.diagonal(getAlignment(), lastQuery, scope),
-                       math.constant(1));
-  return {math.clamp(math.constant(0), end, scope, *this)};
+  Value end =
+      math.add(math.diagonal(getAlignment(), lastQuery, scope), math.index(1));
+  return {math.clamp(math.index(0), end, scope, *this)};
 }
 
 Value CausalAttr::buildAllowed(OpBuilder &builder, Location loc,
@@ -154,10 +154,10 @@ SmallVector<KeyRange> WindowAttr::buildKeyRanges(OpBuilder &builder,
   MaskMath math{builder, loc};
   Value dilation = math.element(getDilation(), scope.head);
   Value first = math.sub(math.diagonal(getAlignment(), firstQuery, scope),
-                         math.mul(math.constant(getBefore()), dilation));
-  Value end = math.add(math.diagonal(getAlignment(), lastQuery, scope),
-                       math.add(math.mul(math.constant(getAfter()), dilation),
-                                math.constant(1)));
+                         math.mul(math.index(getBefore()), dilation));
+  Value end = math.add(
+      math.diagonal(getAlignment(), lastQuery, scope),
+      math.add(math.mul(math.index(getAfter()), dilation), math.index(1)));
   return {math.clamp(first, end, scope, *this)};
 }
 
@@ -167,8 +167,8 @@ Value WindowAttr::buildAllowed(OpBuilder &builder, Location loc,
   Value dilation = math.element(getDilation(), scope.head);
   Value distance =
       math.sub(j, math.matchShape(math.diagonal(getAlignment(), i, scope), j));
-  Value low = math.mul(math.constant(-getBefore()), dilation),
-        high = math.mul(math.constant(getAfter()), dilation);
+  Value low = math.mul(math.index(-getBefore()), dilation),
+        high = math.mul(math.index(getAfter()), dilation);
   Value allowed =
       math.both(math.lessOrEqual(math.matchShape(low, j), distance),
                 math.lessOrEqual(distance, math.matchShape(high, j)));
@@ -177,7 +177,7 @@ Value WindowAttr::buildAllowed(OpBuilder &builder, Location loc,
   Value rest = builder.createOrFold<arith::RemSIOp>(
       loc, distance, math.matchShape(dilation, j));
   return math.both(allowed, math.compare(arith::CmpIPredicate::eq, rest,
-                                         math.matchShape(math.constant(0), j)));
+                                         math.matchShape(math.index(0), j)));
 }
 
 bool WindowAttr::isContiguous() const {

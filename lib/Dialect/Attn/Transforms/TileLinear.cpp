@@ -27,7 +27,7 @@ constexpr int64_t kMinStretch = 1024;
 
 LinearTiler::LinearTiler(LinearAttentionOp op, OpBuilder &builder,
                          const AttnTilePassOptions &options)
-    : op(op), b(builder), loc(op.getLoc()), options(options),
+    : IndexMath(builder, op.getLoc()), op(op), options(options),
       type(op.getAccumulatorType()), features(op.getNumFeatures()),
       isSoftmax(op.hasSoftmaxMap()),
       needsEps(isSoftmax && op.getEffectiveFeatureEps() != 0) {

@@ -12,14 +12,14 @@
 
 #include "attn/Dialect/Attn/IR/Attn.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
+#include "attn/Dialect/Attn/Utils/IndexMath.h"
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
 namespace mlir::attn {
 
-class LinearTiler {
+class LinearTiler : private IndexMath {
 public:
   LinearTiler(LinearAttentionOp op, OpBuilder &builder,
               const AttnTilePassOptions &options);
@@ -34,27 +34,6 @@ private:
     Value begin, end;
   };
 
-  Value index(int64_t value) {
-    return arith::ConstantIndexOp::create(b, loc, value);
-  }
-  Value add(Value x, Value y) {
-    return b.createOrFold<arith::AddIOp>(loc, x, y);
-  }
-  Value sub(Value x, Value y) {
-    return b.createOrFold<arith::SubIOp>(loc, x, y);
-  }
-  Value mul(Value x, Value y) {
-    return b.createOrFold<arith::MulIOp>(loc, x, y);
-  }
-  Value min(Value x, Value y) {
-    return b.createOrFold<arith::MinSIOp>(loc, x, y);
-  }
-  Value max(Value x, Value y) {
-    return b.createOrFold<arith::MaxSIOp>(loc, x, y);
-  }
-  Value ceilDiv(Value x, Value y) {
-    return b.createOrFold<arith::CeilDivSIOp>(loc, x, y);
-  }
   /// `value` where the stretch is the first, else `other`.
   Value ifFirst(Value stretch, Value value, Value other);
 
@@ -86,8 +65,6 @@ private:
   SmallVector<Value> endStateTensors();
 
   LinearAttentionOp op;
-  OpBuilder &b;
-  Location loc;
   const AttnTilePassOptions &options;
   FloatType type;
   int64_t features, columns, chunk, stateGroup = 1;
