@@ -11,6 +11,7 @@
 #include "attn/Dialect/Attn/IR/Attn.h"
 #include "attn/Dialect/Attn/Interfaces/BufferizableOpInterfaceImpl.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
+#include "attn/Dialect/Attn/Transforms/TilingInterfaceImpl.h"
 #include "attn/Import/Passes.h"
 #include "attn/Import/TmTensor.h"
 #include "attn/Pipelines/Passes.h"
@@ -30,6 +31,7 @@ void mlir::attn::registerEverything(DialectRegistry &registry) {
   registerAllToLLVMIRTranslations(registry);
   registry.insert<AttnDialect, tm_tensor::TmTensorDialect>();
   registerBufferizableOpInterfaceExternalModels(registry);
+  registerTilingInterfaceExternalModels(registry);
 }
 
 void mlir::attn::registerEveryPass() {

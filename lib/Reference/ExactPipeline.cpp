@@ -148,6 +148,8 @@ mlir::attn::reference::callCheckFunction(ModuleOp module) {
 void mlir::attn::reference::addLowering(OpPassManager &pm) {
   bufferization::OneShotBufferizePassOptions bufferize;
   bufferize.bufferizeFunctionBoundaries = true;
+  // A state that fills its destination is a value of its own in each turn.
+  bufferize.allowReturnAllocsFromLoops = true;
   bufferize.functionBoundaryTypeConversion =
       bufferization::LayoutMapOption::IdentityLayoutMap;
   pm.addPass(bufferization::createOneShotBufferizePass(bufferize));

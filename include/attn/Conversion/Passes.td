@@ -79,7 +79,7 @@ def ConvertAttnToLinalgPass : Pass<"convert-attn-to-linalg"> {
   let statistics = [Statistic<"numDecomposed", "num-decomposed", "operations that were decomposed">];
   let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect", "::mlir::cf::ControlFlowDialect",
                            "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
-                           "::mlir::tensor::TensorDialect"];
+                           "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
 }
 
 def RaiseLinalgToAttnPass : Pass<"raise-linalg-to-attn"> {

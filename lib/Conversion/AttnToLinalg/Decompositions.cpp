@@ -48,6 +48,8 @@ void mlir::attn::registerDecompositionExternalModels(
   registry.addExtension(+[](MLIRContext *context, AttnDialect *) {
     attach<AttentionOp, decomposeAttention>(context);
     attach<OnlineAttentionOp, decomposeOnlineAttention>(context);
+    attach<OnlinePackedOp, decomposeOnlinePacked>(context);
+    attach<PackOp, decomposePack>(context);
     attach<LinearAttentionOp, decomposeLinear>(context);
     attach<LshAttentionOp, decomposeLsh>(context);
     attach<MergeOp, decomposeMerge>(context);

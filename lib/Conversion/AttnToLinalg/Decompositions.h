@@ -17,6 +17,8 @@ namespace mlir::attn {
 SmallVector<Value> decomposeAttention(OpBuilder &builder, AttentionOp op);
 SmallVector<Value> decomposeOnlineAttention(OpBuilder &builder,
                                             OnlineAttentionOp op);
+SmallVector<Value> decomposeOnlinePacked(OpBuilder &builder, OnlinePackedOp op);
+SmallVector<Value> decomposePack(OpBuilder &builder, PackOp op);
 SmallVector<Value> decomposeLinear(OpBuilder &builder, LinearAttentionOp op);
 SmallVector<Value> decomposeMerge(OpBuilder &builder, MergeOp op);
 SmallVector<Value> decomposeFinalize(OpBuilder &builder, FinalizeOp op);

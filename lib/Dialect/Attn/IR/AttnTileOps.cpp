@@ -1,7 +1,8 @@
 //===- AttnTileOps.cpp - operations on tiles ------------------------------===//
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Verifiers and memory effects of the tile-level operations.
+// Verifiers and memory effects of the tile-level operations but for
+// attn.online_attention, which has a file of its own, and what they share.
 //
 //===----------------------------------------------------------------------===//
 
@@ -46,11 +47,10 @@ LogicalResult mlir::attn::verifyTileResults(DestinationStyleOpInterface op,
   return success();
 }
 
-namespace {
-/// acc [G, T, E'], max and sum [G, T] with one element type, optionally all
-/// static.
-LogicalResult verifyState(Operation *op, Value acc, Value max, Value sum,
-                          StringRef constraint, bool isStatic) {
+LogicalResult mlir::attn::verifySoftmaxState(Operation *op, Value acc,
+                                             Value max, Value sum,
+                                             StringRef constraint,
+                                             bool isStatic) {
   auto accType = cast<ShapedType>(acc.getType()),
        maxType = cast<ShapedType>(max.getType());
   auto sumType = cast<ShapedType>(sum.getType());
@@ -73,12 +73,12 @@ LogicalResult verifyState(Operation *op, Value acc, Value max, Value sum,
   return success();
 }
 
-/// A map whose results are distinct dimensions, all of `required` and otherwise
-/// only of `allowed`.
-LogicalResult verifyTileMap(Operation *op, StringRef name, AffineMap map,
-                            Value operand, unsigned numDims,
-                            ArrayRef<unsigned> required,
-                            ArrayRef<unsigned> allowed, StringRef constraint) {
+LogicalResult mlir::attn::verifyTileMap(Operation *op, StringRef name,
+                                        AffineMap map, Value operand,
+                                        unsigned numDims,
+                                        ArrayRef<unsigned> required,
+                                        ArrayRef<unsigned> allowed,
+                                        StringRef constraint) {
   int64_t rank = cast<ShapedType>(operand.getType()).getRank();
   if (map.getNumDims() != numDims || map.getNumSymbols() != 0 ||
       map.getNumResults() != rank || !map.isProjectedPermutation())
@@ -99,111 +99,8 @@ LogicalResult verifyTileMap(Operation *op, StringRef name, AffineMap map,
   return success();
 }
 
-AffineMap mapAt(ArrayAttr maps, unsigned index) {
+static AffineMap mapAt(ArrayAttr maps, unsigned index) {
   return cast<AffineMapAttr>(maps[index]).getValue();
-}
-} // namespace
-
-//===----------------------------------------------------------------------===//
-// online_attention
-//===----------------------------------------------------------------------===//
-
-unsigned OnlineAttentionOp::getDimOf(AffineExpr result) {
-  if (auto dim = dyn_cast<AffineDimExpr>(result))
-    return dim.getPosition();
-  return kRelative;
-}
-
-AffineMap OnlineAttentionOp::getBiasMap() {
-  return getBias() ? mapAt(getIndexingMaps(), 3) : AffineMap();
-}
-
-AffineMap OnlineAttentionOp::getKeyValidMap() {
-  return getKeyValid() ? mapAt(getIndexingMaps(), getBias() ? 4 : 3)
-                       : AffineMap();
-}
-
-AffineMap OnlineAttentionOp::getRelativeMap() {
-  return getRelative() ? mapAt(getIndexingMaps(), getIndexingMaps().size() - 1)
-                       : AffineMap();
-}
-
-/// Sees `j - i` of a map as one more dimension; a map of another form becomes
-/// null.
-static AffineMap replaceRelative(AffineMap map) {
-  using Online = OnlineAttentionOp;
-  MLIRContext *context = map.getContext();
-  if (map.getNumDims() != Online::kNumDims)
-    return map;
-  AffineExpr difference = getAffineDimExpr(Online::kKey, context) -
-                          getAffineDimExpr(Online::kQuery, context);
-  auto results = llvm::map_to_vector(map.getResults(), [&](AffineExpr expr) {
-    return expr == difference ? getAffineDimExpr(Online::kRelative, context)
-                              : expr;
-  });
-  return AffineMap::get(Online::kRelative + 1, map.getNumSymbols(), results,
-                        context);
-}
-
-LogicalResult OnlineAttentionOp::verify() {
-  unsigned numMaps = 3 + (getBias() ? 1 : 0) + (getKeyValid() ? 1 : 0) +
-                     (getRelative() ? 1 : 0);
-  ArrayAttr maps = getIndexingMaps();
-  if (maps.size() != numMaps)
-    return emitOpError() << "expected " << numMaps
-                         << " indexing maps (C1), got " << maps.size();
-  auto check = [&](StringRef name, unsigned index, Value operand,
-                   ArrayRef<unsigned> required, ArrayRef<unsigned> allowed) {
-    return verifyTileMap(getOperation(), name, mapAt(maps, index), operand,
-                         kNumDims, required, allowed, "C2");
-  };
-  // A group of one needs no dimension.
-  bool isSingle = cast<ShapedType>(getAcc().getType()).getShape()[0] == 1;
-  SmallVector<unsigned> query{kGroup, kQuery, kHeadSize};
-  if (failed(check("query", 0, getQuery(),
-                   ArrayRef<unsigned>(query).drop_front(isSingle), {kGroup})) ||
-      failed(check("key", 1, getKey(), {kKey, kHeadSize}, {})) ||
-      failed(check("value", 2, getValue(), {kKey, kValueSize}, {})))
-    return failure();
-  // `j - i` is a dimension of its own for the maps that may have it.
-  auto checkRelative = [&](StringRef name, AffineMap map, Value operand,
-                           ArrayRef<unsigned> required,
-                           ArrayRef<unsigned> allowed) {
-    return verifyTileMap(getOperation(), name, replaceRelative(map), operand,
-                         kRelative + 1, required, allowed, "C2");
-  };
-  if (getBias()) {
-    bool isRelative = replaceRelative(getBiasMap()).isFunctionOfDim(kRelative);
-    SmallVector<unsigned> required, allowed{kGroup, kQuery, kKey};
-    if (isRelative)
-      required = {kRelative}, allowed = {kGroup};
-    if (failed(
-            checkRelative("bias", getBiasMap(), getBias(), required, allowed)))
-      return failure();
-  }
-  if (getKeyValid() &&
-      failed(check("key_valid", getBias() ? 4 : 3, getKeyValid(), {kKey}, {})))
-    return failure();
-  if (!getRelative() != !getRelativeQuery() ||
-      (getRelative() && getRelativeQuery().getType() != getQuery().getType()))
-    return emitOpError()
-           << "expected a query of the type of query with relative (C2)";
-  if (getRelative() &&
-      failed(checkRelative("relative", getRelativeMap(), getRelative(),
-                           {kRelative, kHeadSize}, {})))
-    return failure();
-  if (failed(verifyState(getOperation(), getAcc(), getMax(), getSum(), "C3",
-                         /*isStatic=*/true)))
-    return failure();
-  return verifyTileResults(*this, "C4");
-}
-
-void OnlineAttentionOp::getEffects(Effects &effects) {
-  addTileEffects(*this, /*readsInits=*/true, effects);
-}
-
-Speculation::Speculatability OnlineAttentionOp::getSpeculatability() {
-  return getTileSpeculatability(*this);
 }
 
 //===----------------------------------------------------------------------===//
@@ -215,8 +112,9 @@ LogicalResult OnlinePackedOp::verify() {
        key = cast<ShapedType>(getKey().getType());
   auto value = cast<ShapedType>(getValue().getType()),
        acc = cast<ShapedType>(getAcc().getType());
-  if (failed(verifyState(getOperation(), getAcc(), getMax(), getSum(), "C1",
-                         /*isStatic=*/true)))
+  if (failed(verifySoftmaxState(getOperation(), getAcc(), getMax(), getSum(),
+                                "C1",
+                                /*isStatic=*/true)))
     return failure();
   if (query.getRank() != 3 || !query.hasStaticShape() ||
       query.getShape().drop_back() != acc.getShape().drop_back())
@@ -257,8 +155,9 @@ Speculation::Speculatability OnlinePackedOp::getSpeculatability() {
 //===----------------------------------------------------------------------===//
 
 LogicalResult MergeOp::verify() {
-  if (failed(verifyState(getOperation(), getAcc(), getMax(), getSum(), "C2",
-                         /*isStatic=*/false)))
+  if (failed(verifySoftmaxState(getOperation(), getAcc(), getMax(), getSum(),
+                                "C2",
+                                /*isStatic=*/false)))
     return failure();
   std::optional<int64_t> splits;
   for (auto [partial, whole] : {std::pair(getPartialAcc(), getAcc()),
@@ -291,8 +190,9 @@ Speculation::Speculatability MergeOp::getSpeculatability() {
 //===----------------------------------------------------------------------===//
 
 LogicalResult FinalizeOp::verify() {
-  if (failed(verifyState(getOperation(), getAcc(), getMax(), getSum(), "C1",
-                         /*isStatic=*/false)))
+  if (failed(verifySoftmaxState(getOperation(), getAcc(), getMax(), getSum(),
+                                "C1",
+                                /*isStatic=*/false)))
     return failure();
   ArrayAttr maps = getIndexingMaps();
   if (maps.size() != (getLse() ? 2u : 1u))

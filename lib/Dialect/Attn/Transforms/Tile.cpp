@@ -19,8 +19,6 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/Support/MathExtras.h"
 
-#include <limits>
-
 #define DEBUG_TYPE "attn-tile"
 
 namespace mlir::attn {
@@ -118,7 +116,6 @@ void Tiler::chooseSizes() {
   heads = op.getExtent(b, loc, D::kHead);
   queries = op.getExtent(b, loc, D::kQuery);
   keys = op.getExtent(b, loc, D::kKey);
-  checkLengths();
   sharing = op.getGroupSize();
   // Heads that see different keys do not share a tile.
   bool seeTheSame = !op.getMaskAttr() || !op.getMaskAttr().dependsOnHead();
@@ -157,28 +154,21 @@ Box Tiler::boxAt(OpFoldResult firstKey, OpFoldResult keyCount, bool isKeySide) {
 
 static unsigned dimOf(AffineExpr expr) { return AttentionOp::getDimOf(expr); }
 
-RankedTensorType Tiler::sliceShape(Value source, AffineMap map, const Box &box,
-                                   SmallVectorImpl<OpFoldResult> &offsets,
-                                   SmallVectorImpl<OpFoldResult> &sizes) {
-  SmallVector<int64_t> kept;
-  for (AffineExpr expr : map.getResults()) {
-    const Span &span = box[dimOf(expr)];
-    offsets.push_back(span.offset);
-    sizes.push_back(span.size);
-    if (!span.isDropped)
-      kept.push_back(
-          getConstantIntValue(span.size).value_or(ShapedType::kDynamic));
-  }
-  return RankedTensorType::get(
-      kept, cast<RankedTensorType>(source.getType()).getElementType());
+SlicePosition Tiler::positionIn(AffineMap map, const Box &box) {
+  return attn::positionIn(b, map, box, AttentionOp::getDimOf);
 }
 
 Value Tiler::slice(Value source, AffineMap map, const Box &box) {
-  SmallVector<OpFoldResult> offsets, sizes;
-  RankedTensorType type = sliceShape(source, map, box, offsets, sizes);
-  SmallVector<OpFoldResult> strides(offsets.size(), attr(1));
-  return tensor::ExtractSliceOp::create(b, loc, type, source, offsets, sizes,
-                                        strides);
+  SmallVector<int64_t> kept;
+  for (AffineExpr expr : map.getResults())
+    if (const Span &span = box[dimOf(expr)]; !span.isDropped)
+      kept.push_back(
+          getConstantIntValue(span.size).value_or(ShapedType::kDynamic));
+  auto type = RankedTensorType::get(
+      kept, cast<RankedTensorType>(source.getType()).getElementType());
+  SlicePosition at = positionIn(map, box);
+  return tensor::ExtractSliceOp::create(b, loc, type, source, at.offsets,
+                                        at.sizes, at.strides);
 }
 
 /// The map of a slice over the tile's dimensions, which are `order` of the
@@ -206,25 +196,34 @@ RankedTensorType Tiler::stateType(unsigned part) {
   return RankedTensorType::get(shape, op.getAccumulatorType());
 }
 
-/// acc = 0, max = -inf, sum = 0.
 SmallVector<Value> Tiler::buildInitialState() {
   SmallVector<Value> state;
   for (unsigned part = 0; part < 3; ++part) {
-    double start = part == 1 ? -std::numeric_limits<double>::infinity() : 0;
-    Value constant = arith::ConstantOp::create(
-        b, loc, b.getFloatAttr(op.getAccumulatorType(), start));
     Value empty =
         tensor::EmptyOp::create(b, loc, stateType(part), ValueRange());
-    state.push_back(
-        linalg::FillOp::create(b, loc, constant, empty).getResult(0));
+    state.push_back(buildIdentity(b, loc, part, empty));
   }
   return state;
+}
+
+/// The keys of the tile that begins at `firstKey`.
+OpFoldResult Tiler::countKeys(Value firstKey, const KeyRange &range) {
+  if (keyTile != kAllKeys)
+    return clip(keyTile, firstKey, range.end);
+  AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1);
+  OpFoldResult begin = getAsOpFoldResult(firstKey),
+               end = getAsOpFoldResult(range.end);
+  if (getConstantIntValue(begin) == 0) // no range ends before the first key
+    return end;
+  auto atLeastNone = AffineMap::get(0, 2, {s1 - s0, b.getAffineConstantExpr(0)},
+                                    b.getContext());
+  return affine::makeComposedFoldedAffineMax(b, loc, atLeastNone, {begin, end});
 }
 
 /// One tile of keys: attn.online_attention on slices.
 SmallVector<Value> Tiler::buildStep(Value firstKey, const KeyRange &range,
                                     ValueRange state) {
-  OpFoldResult keyCount = clip(keyTile, firstKey, range.end);
+  OpFoldResult keyCount = countKeys(firstKey, range);
   Box queryBox = boxAt(firstKey, keyCount, false),
       keyBox = boxAt(firstKey, keyCount, true), partBox = keyBox;
   partBox[D::kKey].offset =
@@ -273,6 +272,8 @@ SmallVector<KeyRange> Tiler::buildKeyRanges() {
 
 SmallVector<Value> Tiler::buildPartLoop(const KeyRange &range,
                                         ValueRange state) {
+  if (keyTile == kAllKeys)
+    return buildStep(range.begin, range, state);
   auto loop = scf::ForOp::create(b, loc, range.begin, range.end,
                                  value(attr(keyTile)), state);
   OpBuilder::InsertionGuard guard(b);
@@ -283,10 +284,15 @@ SmallVector<Value> Tiler::buildPartLoop(const KeyRange &range,
   return SmallVector<Value>(loop.getResults());
 }
 
-/// attn.finalize into this tile's slices of the outputs; ends the parallel
-/// body.
-void Tiler::buildFinish(ValueRange state, ValueRange outputs) {
+/// attn.finalize into this tile's slices of the outputs.
+FinalizeOp Tiler::buildOutputs(ValueRange state, ValueRange outputs,
+                               SmallVectorImpl<SlicePosition> &positions) {
   Box box = boxAt(attr(0), attr(1), false);
+  if (outputBox)
+    for (unsigned dim : {D::kBatch, D::kHead, D::kQuery})
+      box[dim].offset =
+          apply(b.getAffineSymbolExpr(0) - b.getAffineSymbolExpr(1),
+                {box[dim].offset, (*outputBox)[dim].offset});
   SmallVector<AffineMap> sourceMaps{op.getOutputMap()};
   if (op.getLse())
     sourceMaps.push_back(op.getLseMap());
@@ -294,22 +300,29 @@ void Tiler::buildFinish(ValueRange state, ValueRange outputs) {
   SmallVector<Value> slices;
   for (auto [output, sourceMap] : llvm::zip_equal(outputs, sourceMaps)) {
     slices.push_back(slice(output, sourceMap, box));
+    positions.push_back(positionIn(sourceMap, box));
     maps.push_back(AffineMapAttr::get(
         tileMap(sourceMap, box, {D::kHead, D::kQuery, D::kValueSize})));
   }
-  auto finalize = FinalizeOp::create(
+  return FinalizeOp::create(
       b, loc, ValueRange(slices).getTypes(), state[0], state[1], state[2],
       slices[0], op.getLse() ? slices[1] : Value(), b.getArrayAttr(maps));
+}
+
+/// Ends a parallel body: what it made becomes part of the loop's results.
+void Tiler::insertInParallel(ValueRange parts, ValueRange wholes,
+                             ArrayRef<SlicePosition> positions) {
   auto terminator = scf::InParallelOp::create(b, loc);
   b.setInsertionPointToStart(terminator.getBody());
-  for (auto [result, output, sourceMap] :
-       llvm::zip_equal(finalize.getResults(), outputs, sourceMaps)) {
-    SmallVector<OpFoldResult> offsets, sizes;
-    sliceShape(output, sourceMap, box, offsets, sizes);
-    SmallVector<OpFoldResult> strides(offsets.size(), attr(1));
-    tensor::ParallelInsertSliceOp::create(b, loc, result, output, offsets,
-                                          sizes, strides);
-  }
+  for (auto [part, whole, at] : llvm::zip_equal(parts, wholes, positions))
+    tensor::ParallelInsertSliceOp::create(b, loc, part, whole, at.offsets,
+                                          at.sizes, at.strides);
+}
+
+void Tiler::buildFinish(ValueRange state, ValueRange outputs) {
+  SmallVector<SlicePosition> positions;
+  FinalizeOp finalize = buildOutputs(state, outputs, positions);
+  insertInParallel(finalize.getResults(), outputs, positions);
 }
 
 void Tiler::placeHeads(Value batchId, Value headId) {
@@ -377,8 +390,10 @@ scf::ForallOp Tiler::buildForall(ArrayRef<OpFoldResult> bounds,
   return forall;
 }
 
-/// A call with fewer keys than the mask speaks of is an error.
-void Tiler::checkKeys() {
+/// A call with fewer keys than the mask speaks of, or lengths that do not fit
+/// each other, is an error.
+void Tiler::check() {
+  checkLengths();
   int64_t least = op.getMaskAttr() ? op.getMaskAttr().getMinKeys() : 0;
   if (least == 0 || getConstantIntValue(keys))
     return;
@@ -405,9 +420,8 @@ ValueRange Tiler::tileQueries(const QueryRange &piece, ValueRange outputs) {
   mask = dyn_cast_or_null<MaskAttrInterface>(piece.mask);
   seesNothing = piece.seesNothing;
   chooseQueryTile();
-  OpFoldResult keyHeads = apply(s0.floorDiv(group), {heads});
-  auto forall =
-      buildForall({batches, keyHeads, tiles}, outputs, [&](scf::ForallOp loop) {
+  auto forall = buildForall(
+      {batches, keyHeads(), tiles}, outputs, [&](scf::ForallOp loop) {
         buildTile(loop.getInductionVars(), loop.getRegionOutArgs());
       });
   return forall.getResults();
@@ -415,7 +429,7 @@ ValueRange Tiler::tileQueries(const QueryRange &piece, ValueRange outputs) {
 
 SmallVector<Value> Tiler::tile() {
   chooseSizes();
-  checkKeys();
+  check();
   SmallVector<Value> outputs(op.getDpsInits());
   for (const QueryRange &piece : buildQueryRanges())
     outputs = SmallVector<Value>(tileQueries(piece, outputs));

@@ -43,24 +43,15 @@ void Tiler::checkLengths() {
   check(op.getKeyValid(), op.getKeyValidMap(), D::kKey, eq, isOther);
 }
 
-/// The relative positions of a tile, of which an operand may lack the last:
-/// from that of the last query and the first key to that of the first query
-/// and the last key.
+/// The relative positions of a tile that an operand has.
 Span Tiler::relativeSpan(Value source, AffineMap map, OpFoldResult firstKey,
                          OpFoldResult keyCount) {
-  AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1),
-             s2 = b.getAffineSymbolExpr(2), s3 = b.getAffineSymbolExpr(3);
   unsigned position = 0;
   while (AttentionOp::getDimOf(map.getResult(position)) != D::kRelative)
     ++position;
   OpFoldResult extent = tensor::getMixedSize(b, loc, source, position);
-  auto first = AffineMap::get(
-      0, 4 + 1, {s0 - s1 - s2 + s3, b.getAffineSymbolExpr(4)}, b.getContext());
-  OpFoldResult offset = affine::makeComposedFoldedAffineMin(
-      b, loc, first, {queries, firstQuery, count, firstKey, extent});
-  auto size = AffineMap::get(0, 4, {s0 + s1 - 1, s2 - s3}, b.getContext());
-  return {offset, affine::makeComposedFoldedAffineMin(
-                      b, loc, size, {count, keyCount, extent, offset})};
+  return getRelativeSpan(b, loc, extent, queries, {firstQuery, count},
+                         {firstKey, keyCount});
 }
 
 /// A loop over the keys of a range for each part that they come in, the state
@@ -81,6 +72,10 @@ SmallVector<Value> Tiler::buildKeyLoop(const KeyRange &range,
     own.begin =
         b.createOrFold<arith::MaxSIOp>(loc, range.begin, value(partFirst));
     own.end = b.createOrFold<arith::MinSIOp>(loc, range.end, value(partEnd));
+    if (keyTile ==
+        kAllKeys) // a slice begins within its part, even an empty one
+      own.begin =
+          b.createOrFold<arith::MinSIOp>(loc, own.begin, value(partEnd));
     state = buildPartLoop(own, state);
     partFirst = partEnd;
   }

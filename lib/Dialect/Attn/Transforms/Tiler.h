@@ -1,15 +1,17 @@
 //===- Tiler.h - builds the tiled form of one attention ---------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Shared by the two ways to tile attention: over queries (Tile.cpp), and over
-// keys where there are too few queries (TileOverKeys.cpp).
+// Shared by the ways to tile attention: over queries (Tile.cpp), over keys
+// where there are too few queries (TileOverKeys.cpp), and as the tiling
+// interfaces ask for it (TileBox.cpp).
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef ATTN_LIB_TRANSFORMS_TILER_H
 #define ATTN_LIB_TRANSFORMS_TILER_H
 
-#include "attn/Dialect/Attn/IR/Attn.h"
+#include "TileBox.h"
+
 #include "attn/Dialect/Attn/Transforms/Passes.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -17,16 +19,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
-#include <array>
-
 namespace mlir::attn {
-
-/// Offset and size of a dimension of the attention domain within a slice.
-struct Span {
-  OpFoldResult offset, size;
-  bool isDropped = false; ///< a unit dimension that the tile does not have
-};
-using Box = std::array<Span, AttentionOp::kRelative + 1>;
 
 class Tiler {
 public:
@@ -38,6 +31,14 @@ public:
   /// Tiles over batch, key heads and ranges of keys, and merges the partial
   /// states in a second parallel loop.
   ValueRange tileOverKeys();
+  /// Builds assertions on what only the running program knows.
+  void check();
+  /// The tile of a box: all keys of its queries in one step for each range of
+  /// them. Fails where the rows of the box have no constant bound.
+  FailureOr<TiledBox> tileBox(const Box &box);
+  /// The part of a result that belongs to a box.
+  SlicePosition positionIn(AffineMap map, const Box &box);
+
   /// Whether the queries of a group are so few that their keys are all there is
   /// to share among threads.
   bool hasFewQueries();
@@ -64,7 +65,6 @@ private:
   void chooseSizes();
   SmallVector<QueryRange> buildQueryRanges();
   ValueRange tileQueries(const QueryRange &piece, ValueRange outputs);
-  void checkKeys();
   void chooseQueryTile();
   void chooseBlockTile();
   void placeInBlock();
@@ -73,21 +73,30 @@ private:
   void buildTile(ValueRange ids, ValueRange outputs);
   SmallVector<Value> buildInitialState();
   SmallVector<Value> buildKeyLoop(const KeyRange &range, ValueRange state);
+  FinalizeOp buildOutputs(ValueRange state, ValueRange outputs,
+                          SmallVectorImpl<SlicePosition> &positions);
   void buildFinish(ValueRange state, ValueRange outputs);
+  void insertInParallel(ValueRange parts, ValueRange wholes,
+                        ArrayRef<SlicePosition> positions);
+  // A split over keys: partial states [batch, key head, split, ...state].
+  SmallVector<Value> buildPartials(OpFoldResult splits);
+  SlicePosition partialPosition(unsigned part, ValueRange ids,
+                                OpFoldResult split, OpFoldResult number);
+  ValueRange mergePartials(ValueRange partials, OpFoldResult splits);
+  OpFoldResult keyHeads();
+  void placeBox(const Box &box);
   SmallVector<KeyRange> buildKeyRanges();
   int64_t chooseKeyTile(const KeyRange &range);
   RankedTensorType stateType(unsigned part);
   scf::ForallOp buildForall(ArrayRef<OpFoldResult> bounds, ValueRange outputs,
                             function_ref<void(scf::ForallOp)> body);
   SmallVector<Value> buildPartLoop(const KeyRange &range, ValueRange state);
+  OpFoldResult countKeys(Value firstKey, const KeyRange &range);
   SmallVector<Value> buildStep(Value firstKey, const KeyRange &range,
                                ValueRange state);
   Span relativeSpan(Value source, AffineMap map, OpFoldResult firstKey,
                     OpFoldResult keyCount);
   Value slice(Value source, AffineMap map, const Box &box);
-  RankedTensorType sliceShape(Value source, AffineMap map, const Box &box,
-                              SmallVectorImpl<OpFoldResult> &offsets,
-                              SmallVectorImpl<OpFoldResult> &sizes);
   AffineMap tileMap(AffineMap map, const Box &box, ArrayRef<unsigned> order);
   Box boxAt(OpFoldResult firstKey, OpFoldResult keys, bool isKeySide);
 
@@ -100,15 +109,18 @@ private:
   OpFoldResult firstOfPiece, pieceQueries;    ///< of the queries being tiled
   MaskAttrInterface mask;                     ///< of these queries
   bool seesNothing = false;
-  int64_t queryBlock = 0;   ///< what tiles keep to the multiples of, unless 0
-  OpFoldResult tileOrigin;  ///< the multiple of it that the first tile is at
-  int64_t sharing = 1;      ///< query heads per key head
-  int64_t group = 1;        ///< query heads in a tile
-  int64_t rows = 0;         ///< rows of the state
-  int64_t keyTile = 0;      ///< of the range being built
+  int64_t queryBlock = 0;  ///< what tiles keep to the multiples of, unless 0
+  OpFoldResult tileOrigin; ///< the multiple of it that the first tile is at
+  int64_t sharing = 1;     ///< query heads per key head
+  int64_t group = 1;       ///< query heads in a tile
+  int64_t rows = 0;        ///< rows of the state
+  int64_t keyTile = 0;     ///< of the range being built, or kAllKeys
+  static constexpr int64_t kAllKeys = 0;
   OpFoldResult step, tiles; ///< queries of a tile and how many tiles
   OpFoldResult batch, head, keyHead, firstQuery,
       count; ///< of the tile being built
+  /// Where the outputs begin, if they are those of a box.
+  std::optional<Box> outputBox;
   /// Of the part of the keys that is being walked: its operands and its first
   /// position.
   Value partKey, partValue;

@@ -71,8 +71,13 @@ def Attn_OnlineAttentionOp : Attn_StateOp<"online_attention", [AttrSizedOperandS
       distinct.
     * C2: query is over (g, i, d), key over (j, d), value over (j, e), bias over any of (g, i, j) or of (g, j - i), key_valid
       over (j), relative over (j - i, d); g may be missing where G is 1. The query of relative has the type of query.
-    * C3: acc is [G, T, E'] and max, sum [G, T], all static, with the accumulator's element type; G is the static extent of g.
+    * C3: acc is [G, T, E'] and max, sum [G, T], all static, of f32 or f64.
     * C4: result types equal the types of the state, on tensors; on memrefs there are no results.
+    * C5: static extents of one dimension agree between operands; that of g is G, that of i at most T, that of e at most E'.
+    * C6: query, key, value and relative have one element type of f16, bf16, f32, f64; key_valid is i1; bias is
+      floating point.
+    * C7: the score-mod region is as in `attn.attention` (its C8), on scores of the state's type; scale is finite,
+      softcap positive and finite.
   }];
   let arguments = (ins Attn_Shaped:$query, Attn_Shaped:$key, Attn_Shaped:$value, Optional<Attn_Shaped>:$bias,
                        Optional<Attn_Shaped>:$key_valid, Attn_Shaped:$acc, Attn_Shaped:$max, Attn_Shaped:$sum,
