@@ -49,6 +49,7 @@ void mlir::attn::registerDecompositionExternalModels(
     attach<AttentionOp, decomposeAttention>(context);
     attach<OnlineAttentionOp, decomposeOnlineAttention>(context);
     attach<LinearAttentionOp, decomposeLinear>(context);
+    attach<LinearStepOp, decomposeLinearStep>(context);
     attach<LshAttentionOp, decomposeLsh>(context);
     attach<MergeOp, decomposeMerge>(context);
     attach<FinalizeOp, decomposeFinalize>(context);

@@ -18,6 +18,7 @@ SmallVector<Value> decomposeAttention(OpBuilder &builder, AttentionOp op);
 SmallVector<Value> decomposeOnlineAttention(OpBuilder &builder,
                                             OnlineAttentionOp op);
 SmallVector<Value> decomposeLinear(OpBuilder &builder, LinearAttentionOp op);
+SmallVector<Value> decomposeLinearStep(OpBuilder &builder, LinearStepOp op);
 SmallVector<Value> decomposeMerge(OpBuilder &builder, MergeOp op);
 SmallVector<Value> decomposeFinalize(OpBuilder &builder, FinalizeOp op);
 SmallVector<Value> decomposeLowRankAttention(OpBuilder &builder,
