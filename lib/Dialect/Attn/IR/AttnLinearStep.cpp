@@ -92,9 +92,9 @@ LogicalResult verifyExtents(LinearStepOp op) {
 LogicalResult LinearStepOp::verify() {
   FloatType accumulator = getAccumulatorType();
   if (failed(verifyLayout(*this)) || failed(verifyExtents(*this)) ||
-      failed(verifyElementTypes(
-          *this, {getQuery(), getKey(), getValue(), getOutput()},
-          /*lse=*/nullptr, getKeyValid(), "C4")) ||
+      failed(verifyElementTypes(*this,
+                                {getQuery(), getKey(), getValue(), getOutput()},
+                                /*lse=*/nullptr, getKeyValid(), "C4")) ||
       failed(verifyLinearFeatures(getOperation(), getFeatureMap(),
                                   getProjection(), getFeature(), accumulator,
                                   hasHeads() ? getStaticExtent(Dim::kHead) : 0,
@@ -151,9 +151,7 @@ int64_t LinearStepOp::getGroupSize() {
          shapeOf(getKey()).getDimSize(rank - 2);
 }
 
-FloatType LinearStepOp::getAccumulatorType() {
-  return getSumType(getQuery());
-}
+FloatType LinearStepOp::getAccumulatorType() { return getSumType(getQuery()); }
 
 int64_t LinearStepOp::getNumFeatures() {
   return countFeatures(getFeatureMap(), getProjection(),
