@@ -33,6 +33,7 @@ class Case:
     kind: str = "attention"
     rounds: int = 0  # of hashing
     same_bucket: bool = True
+    features: int = 0  # of random features
 
     @property
     def id(self) -> str:
@@ -67,6 +68,9 @@ class Case:
             width, hidden, layers = MINILM
             projections = 2e-9 * self.batch * self.n * (4 * width * width + 2 * width * hidden)
             return layers * (projections + 4e-9 * self.batch * self.n * self.n * width)
+        if self.form in ("linear", "favor"):  # into the state and out of it, after a projection
+            products = 4 if self.features else 2
+            return 2e-9 * products * self.batch * self.heads * self.n * (self.features or self.d) * self.d
         return 4e-9 * self.batch * self.heads * self.pairs * self.d
 
     @property
@@ -119,6 +123,18 @@ def _reformer() -> list[Case]:
             for name, rounds in series for n in (512, 1024, 2048, 4096, 8192, 16384, 32768)]
 
 
+def _linear() -> list[Case]:
+    """Feature maps with and without a projection, all keys and causal; and how time and memory grow up to 1M tokens."""
+    made = []
+    for form, features, lengths in (("linear", 0, (4096, 16384, 65536)), ("favor", 256, (4096, 16384))):
+        for name, mask in ((form, None), (f"{form}-causal", "causal")):
+            made += _square(name, lengths, sizes=(64,), form=form, features=features, mask=mask, kind="linear")
+    lengths = (4096, 16384, 65536, 262144, 1048576)
+    for name, mask in (("linear-long", None), ("linear-long-causal", "causal")):
+        made += _square(name, lengths, sizes=(64,), form="linear", mask=mask, kind="linear-long", heads=2, kv_heads=2)
+    return made
+
+
 def all_cases() -> list[Case]:
     """Every case in the order of the table."""
     lengths = (1024, 4096, 16384)
@@ -133,6 +149,7 @@ def all_cases() -> list[Case]:
         *_square("short", (128,), batch=8),
         *_square("memory", (65536,), sizes=(64,), kind="memory"),
         *_lsh(),
+        *_linear(),
         *_reformer(),
         Case("minilm", kind="model", form="encoder", batch=8, n=512, m=512),
         Case("minilm", kind="model", form="encoder", batch=1, n=128, m=128),

@@ -70,6 +70,8 @@ void mlir::attn::buildRewritePipeline(OpPassManager &manager,
   manager.addNestedPass<func::FuncOp>(createAttnRewriteToLshPass());
   manager.addNestedPass<func::FuncOp>(createAttnRewriteToWindowPass());
   manager.addPass(createAttnRewriteToLowRankPass());
+  manager.addPass(createAttnRewriteToLinearPass());
+  manager.addPass(createAttnRewriteToFavorPass());
   manager.addPass(createAttnSettleFormsPass());
   manager.addPass(createAttnVerifyRewrittenPass());
 }

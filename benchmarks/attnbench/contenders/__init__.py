@@ -60,12 +60,20 @@ _LSH = {
     "reformer": "lsh:prepare_reformer",
     "reformer.compile": "lsh:prepare_compiled",
 }
+_LINEAR = {
+    OURS: "linear:prepare_ours",
+    LIMIT: "linear:prepare_limit",
+    "openvino": "linear:prepare_openvino",
+    "torch.compile": "linear:prepare_compiled",
+    "linear-attention-transformer": "linear:prepare_transformer",
+    "performer": "linear:prepare_performer",
+}
 _LSH_PAYS = {OURS: "lsh:prepare_ours", "exact": "lsh:prepare_exact"}
 _COMPILE = {OURS: "models:compile_ours", "openvino": "models:compile_openvino", "torch.compile": "models:compile_torch"}
 _SPARSE = {OURS: "ours:prepare", "flex": "torch_peers:prepare_flex", "hf": "hf_sparse:prepare"}
 _TABLES = {"attention": _ATTENTION, "sparse": _SPARSE, "memory": {OURS: "ours:prepare"}, "model": _MODEL,
            "compile": _COMPILE, "lsh": _LSH, "curve": {OURS: "lsh:prepare_curve"}, "lsh-pays": _LSH_PAYS,
-           "lsh-long": {OURS: "lsh:prepare_ours"}}
+           "lsh-long": {OURS: "lsh:prepare_ours"}, "linear": _LINEAR, "linear-long": {OURS: "linear:prepare_ours"}}
 
 
 def names(kind: str) -> list[str]:

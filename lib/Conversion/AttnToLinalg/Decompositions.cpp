@@ -51,6 +51,7 @@ void mlir::attn::registerDecompositionExternalModels(
     attach<OnlinePackedOp, decomposeOnlinePacked>(context);
     attach<PackOp, decomposePack>(context);
     attach<LinearAttentionOp, decomposeLinear>(context);
+    attach<LinearStepOp, decomposeLinearStep>(context);
     attach<LshAttentionOp, decomposeLsh>(context);
     attach<MergeOp, decomposeMerge>(context);
     attach<FinalizeOp, decomposeFinalize>(context);

@@ -20,6 +20,7 @@ SmallVector<Value> decomposeOnlineAttention(OpBuilder &builder,
 SmallVector<Value> decomposeOnlinePacked(OpBuilder &builder, OnlinePackedOp op);
 SmallVector<Value> decomposePack(OpBuilder &builder, PackOp op);
 SmallVector<Value> decomposeLinear(OpBuilder &builder, LinearAttentionOp op);
+SmallVector<Value> decomposeLinearStep(OpBuilder &builder, LinearStepOp op);
 SmallVector<Value> decomposeMerge(OpBuilder &builder, MergeOp op);
 SmallVector<Value> decomposeFinalize(OpBuilder &builder, FinalizeOp op);
 SmallVector<Value> decomposeLowRankAttention(OpBuilder &builder,

@@ -6,11 +6,10 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "LinearFeatures.h"
 #include "OperandMaps.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-
-#include <cmath>
 
 using namespace mlir;
 using namespace mlir::attn;
@@ -19,11 +18,6 @@ namespace {
 using D = AttentionOp::Dim;
 constexpr StringRef kDimNames[] = {"b", "h", "i", "j", "d", "e"};
 constexpr MapConstraints kConstraints{"C1", "C1", "C2", "C3", "C3"};
-constexpr int64_t kMaxFeatures = 4096;
-
-RankedTensorType typeOf(Value value) {
-  return cast<RankedTensorType>(value.getType());
-}
 
 } // namespace
 
@@ -85,78 +79,22 @@ LogicalResult verifyTypes(LinearAttentionOp op) {
                            "C11");
 }
 
-/// C5 to C7: what the feature map takes.
-LogicalResult verifyFeatures(LinearAttentionOp op) {
-  FeatureMap map = op.getFeatureMap();
-  StringRef name = stringifyFeatureMap(map);
-  bool needs = isSoftmaxMap(map) || map == FeatureMap::GeneralizedRelu;
-  bool takesNone = map == FeatureMap::Relu || map == FeatureMap::EluPlusOne;
-  Value projection = op.getProjection();
-  if ((needs && !projection) || (takesNone && projection))
-    return op.emitOpError() << "expected " << (needs ? "a" : "no")
-                            << " projection for " << name << " (C6)";
-  if (projection) {
-    RankedTensorType type = typeOf(projection);
-    int64_t rank = type.getRank(), heads = op.getStaticExtent(D::kHead);
-    bool isShaped =
-        (rank == 2 || rank == 3) && type.hasStaticShape() &&
-        type.getElementType() == op.getAccumulatorType() &&
-        type.getShape().back() == op.getStaticExtent(D::kHeadSize) &&
-        (rank == 2 || type.getDimSize(0) == heads);
-    if (!isShaped || type.getDimSize(rank - 2) < 1 ||
-        type.getDimSize(rank - 2) > kMaxFeatures)
-      return op.emitOpError()
-             << "expected a projection [r, D] or [H, r, D] of "
-             << op.getAccumulatorType() << " with r in [1, 4096] and D = "
-             << op.getStaticExtent(D::kHeadSize) << " (C5), got " << type;
-  }
-  Region &region = op.getFeature();
-  if ((map == FeatureMap::Custom) == region.empty())
-    return op.emitOpError() << "expected " << (region.empty() ? "a" : "no")
-                            << " region for " << name << " (C7)";
-  if (region.empty())
-    return success();
-  Block &block = region.front();
-  Type type = op.getAccumulatorType();
-  auto yield =
-      dyn_cast_or_null<YieldOp>(block.empty() ? nullptr : &block.back());
-  if (!llvm::equal(block.getArgumentTypes(), ArrayRef<Type>(type)) || !yield ||
-      yield.getValue().getType() != type)
-    return op.emitOpError()
-           << "expected a region that takes and yields one " << type << " (C7)";
-  for (Operation &inner : block)
-    if (!isPure(&inner))
-      return inner.emitOpError()
-             << "expected only pure operations in the region (C7)";
-  return success();
+LinearNumbers numbersOf(LinearAttentionOp op) {
+  return {op.getFeatureMap(),
+          op.getStaticExtent(D::kHeadSize),
+          op.getProjection() != nullptr,
+          op.getCausal() || op.hasState(),
+          op.getScale(),
+          op.getFeatureEps(),
+          op.getDenominatorEps()};
 }
 
+/// C8 and C9
 LogicalResult verifyNumbers(LinearAttentionOp op) {
-  if (op.getScale() && !(op.getScale()->convertToDouble() > 0 &&
-                         std::isfinite(op.getScale()->convertToDouble())))
-    return op.emitOpError() << "expected a positive, finite scale (C8), got "
-                            << op.getScale()->convertToDouble();
-  for (std::optional<APFloat> eps :
-       {op.getFeatureEps(), op.getDenominatorEps()})
-    if (eps &&
-        !(eps->convertToDouble() >= 0 && std::isfinite(eps->convertToDouble())))
-      return op.emitOpError()
-             << "expected finite epsilons of at least 0 (C8), got "
-             << eps->convertToDouble();
   if (op.getChunk() && (*op.getChunk() < 1 || *op.getChunk() > 4096))
     return op.emitOpError()
            << "expected a chunk in [1, 4096] (C8), got " << *op.getChunk();
-  if (!op.hasSoftmaxMap())
-    return success();
-  if (op.getEffectiveDenominatorEps() != 0)
-    return op.emitOpError()
-           << "expected a denominator_eps of 0 for "
-           << stringifyFeatureMap(op.getFeatureMap()) << " (C9)";
-  if ((op.getCausal() || op.hasState()) && op.getEffectiveFeatureEps() != 0)
-    return op.emitOpError()
-           << "expected a feature_eps of 0 for causal or stateful "
-           << stringifyFeatureMap(op.getFeatureMap()) << " (C9)";
-  return success();
+  return numbersOf(op).verify(op);
 }
 
 /// C10, after everything that tells the shapes.
@@ -168,30 +106,19 @@ LogicalResult verifyState(LinearAttentionOp op, StringRef name,
   for (D dim : {D::kBatch, D::kHead})
     if (op.getOutputMap().isFunctionOfDim(dim))
       outer.push_back(op.getStaticExtent(dim));
-  SmallVector<SmallVector<int64_t>> shapes(op.hasSoftmaxMap() ? 3 : 2, outer);
-  shapes[0].push_back(op.getNumFeatures());
-  shapes[0].push_back(op.getStaticExtent(D::kValueSize));
-  shapes[1].push_back(op.getNumFeatures());
-  if (state.size() != shapes.size())
-    return op.emitOpError() << "expected " << shapes.size() << " tensors in "
-                            << name << " (C10), got " << state.size();
-  for (auto [value, shape] : llvm::zip_equal(state, shapes)) {
-    auto wanted = RankedTensorType::get(shape, op.getAccumulatorType());
-    RankedTensorType type = typeOf(value);
-    if (type.getElementType() != wanted.getElementType() ||
-        failed(verifyCompatibleShape(type, wanted)) ||
-        type.getShape().drop_front(outer.size()) !=
-            wanted.getShape().drop_front(outer.size()))
-      return op.emitOpError() << "expected " << wanted << " in " << name
-                              << " (C10), got " << type;
-  }
-  return success();
+  return verifyLinearState(op, name, state, outer, op.getNumFeatures(),
+                           op.getStaticExtent(D::kValueSize),
+                           op.hasSoftmaxMap(), op.getAccumulatorType());
 }
 } // namespace
 
 LogicalResult LinearAttentionOp::verify() {
   if (failed(verifyMaps(*this)) || failed(verifyTypes(*this)) ||
-      failed(verifyFeatures(*this)) || failed(verifyNumbers(*this)) ||
+      failed(verifyLinearFeatures(*this, getFeatureMap(), getProjection(),
+                                  getFeature(), getAccumulatorType(),
+                                  getStaticExtent(Dim::kHead),
+                                  getStaticExtent(Dim::kHeadSize))) ||
+      failed(verifyNumbers(*this)) ||
       failed(verifyState(*this, "initial", getInitial())))
     return failure();
   return verifyState(*this, "final", getFinal());
@@ -223,30 +150,18 @@ FloatType LinearAttentionOp::getAccumulatorType() {
 }
 
 int64_t LinearAttentionOp::getNumFeatures() {
-  if (!getProjection())
-    return getStaticExtent(Dim::kHeadSize);
-  ArrayRef<int64_t> shape = typeOf(getProjection()).getShape();
-  bool isTwice = getFeatureMap() == FeatureMap::SoftmaxHyperbolic;
-  return shape[shape.size() - 2] * (isTwice ? 2 : 1);
+  return countFeatures(getFeatureMap(), getProjection(),
+                       getStaticExtent(Dim::kHeadSize));
 }
 
 double LinearAttentionOp::getEffectiveScale() {
-  if (getScale())
-    return getScale()->convertToDouble();
-  double size = static_cast<double>(getStaticExtent(Dim::kHeadSize));
-  return getProjection() ? 1 / std::sqrt(size) : 1.0;
+  return numbersOf(*this).getScale();
 }
 
 double LinearAttentionOp::getEffectiveFeatureEps() {
-  if (getFeatureEps())
-    return getFeatureEps()->convertToDouble();
-  if (getFeatureMap() == FeatureMap::GeneralizedRelu)
-    return 1e-3;
-  return hasSoftmaxMap() && !getCausal() && !hasState() ? 1e-6 : 0.0;
+  return numbersOf(*this).getFeatureEps();
 }
 
 double LinearAttentionOp::getEffectiveDenominatorEps() {
-  if (getDenominatorEps())
-    return getDenominatorEps()->convertToDouble();
-  return hasSoftmaxMap() ? 0.0 : 1e-6;
+  return numbersOf(*this).getDenominatorEps();
 }

@@ -15,8 +15,8 @@
 using namespace mlir;
 using namespace mlir::attn;
 
-static RankedTensorType typeOf(Value value) {
-  return cast<RankedTensorType>(value.getType());
+static ShapedType typeOf(Value value) {
+  return cast<ShapedType>(value.getType());
 }
 
 static bool isKnown(int64_t extent) { return !ShapedType::isDynamic(extent); }

@@ -10,7 +10,9 @@
 
 include "attn/Dialect/Attn/IR/AttnForms.td"
 include "attn/Dialect/Attn/IR/AttnLinearAttention.td"
+include "attn/Dialect/Attn/IR/AttnLinearForms.td"
 include "attn/Dialect/Attn/IR/AttnLinearOps.td"
+include "attn/Dialect/Attn/IR/AttnLinearStep.td"
 include "attn/Dialect/Attn/IR/AttnLinearTiles.td"
 include "attn/Dialect/Attn/IR/AttnLowRankOps.td"
 include "attn/Dialect/Attn/IR/AttnLsh.td"

@@ -158,7 +158,8 @@ def Attn_AttentionOp : Attn_SequenceOp<"attention", [
 
 def Attn_YieldOp : Attn_Op<"yield", [Pure, Terminator, ReturnLike,
                                      ParentOneOf<["AttentionOp", "LinearAttentionOp", "LinearChunkOp",
-                                                  "LinearOutputOp", "LinearStateOp", "LshAttentionOp",
+                                                  "LinearOutputOp", "LinearStateOp", "LinearStepOp",
+                                                  "LshAttentionOp",
                                                   "LshChunksOp", "OnlineAttentionOp", "OnlinePackedOp"]>]> {
   let summary = "the value of a score-mod region";
   let description = [{
