@@ -33,6 +33,7 @@ class Case:
     kind: str = "attention"
     rounds: int = 0  # of hashing
     same_bucket: bool = True
+    slots: int = 0  # that keys and values are projected to
 
     @property
     def id(self) -> str:
@@ -53,12 +54,14 @@ class Case:
         """Query and key pairs that attend, per batch and head."""
         if self.rounds:  # full windows of two chunks of 64
             return self.rounds * self.n * 128
+        if self.slots:  # projecting keys and values takes as many products again
+            return self.slots * (self.n + self.m)
         if self.mask is None:
             return self.n * self.m
         if self.mask in patterns.SPARSE:
             return patterns.pairs(self)
         reach = min(self.window, self.n) if self.mask == "window" else self.n
-        return self.n * reach - reach * (reach - 1) // 2
+        return self.n * (self.m - self.n) + self.n * reach - reach * (reach - 1) // 2
 
     @property
     def gflop(self) -> float:
@@ -67,7 +70,8 @@ class Case:
             width, hidden, layers = MINILM
             projections = 2e-9 * self.batch * self.n * (4 * width * width + 2 * width * hidden)
             return layers * (projections + 4e-9 * self.batch * self.n * self.n * width)
-        return 4e-9 * self.batch * self.heads * self.pairs * self.d
+        products = 3 if self.form == "memory" else 2  # queries meet positions, too
+        return 2e-9 * products * self.batch * self.heads * self.pairs * self.d
 
     @property
     def key_value_bytes(self) -> int:
@@ -89,8 +93,9 @@ class Case:
         """The keys [first, last) that a query row may see."""
         if self.mask is None:
             return 0, self.m
-        first = row - self.window + 1 if self.mask == "window" else 0
-        return max(first, 0), row + 1
+        own = row + self.m - self.n
+        first = own - self.window + 1 if self.mask == "window" else 0
+        return max(first, 0), own + 1
 
 
 def _square(case: str, lengths, sizes=(64, 128), **options) -> list[Case]:
@@ -107,6 +112,7 @@ def _lsh() -> list[Case]:
             made += _square(f"{name}{rounds}", (4096, 16384), sizes=(64,), **options)
     for rounds, n in ((1, 512), (4, 1024), (8, 2048)):
         made += _square(f"lsh-pays{rounds}", (n,), sizes=(64,), kind="lsh-pays", rounds=rounds, **common)
+    made += _square("lsh-gathered", (4096, 16384), sizes=(64,), kind="lsh-gathered", rounds=1, **common)
     lengths = (4096, 16384, 65536, 262144, 1048576)
     return made + _square("lsh-long", lengths, sizes=(64,), kind="lsh-long", rounds=4, **common)
 
@@ -117,6 +123,12 @@ def _reformer() -> list[Case]:
     series = [("exact", 0), *((f"lsh{rounds}", rounds) for rounds in (2, 4, 8, 16))]
     return [Case(f"reformer-{name}", form="lsh" if rounds else "exact", rounds=rounds, batch=tokens // n, n=n, m=n, **common)
             for name, rounds in series for n in (512, 1024, 2048, 4096, 8192, 16384, 32768)]
+
+
+def _memories() -> list[Case]:
+    """A segment of 512 tokens that sees 512 compressed rows, 512 remembered ones and itself; alone and with its layer."""
+    common = {"form": "memory", "n": 512, "m": 1536, "mask": "causal"}
+    return [Case("compressive", kind="compressive", **common), Case("compressive-layer", kind="compressive-layer", **common)]
 
 
 def all_cases() -> list[Case]:
@@ -134,6 +146,8 @@ def all_cases() -> list[Case]:
         *_square("memory", (65536,), sizes=(64,), kind="memory"),
         *_lsh(),
         *_reformer(),
+        *_square("low-rank", (4096, 16384), sizes=(64,), form="low-rank", kind="low-rank", slots=256),
+        *_memories(),
         Case("minilm", kind="model", form="encoder", batch=8, n=512, m=512),
         Case("minilm", kind="model", form="encoder", batch=1, n=128, m=128),
         Case("compile", kind="compile", form="encoder", batch=8, n=512, m=512),
