@@ -31,8 +31,10 @@ def factors(n: int) -> list[int]:
 
 
 def rotations(case: Case) -> np.ndarray:
+    """As the tokens, multiples of 2^-5: f32 then hashes without rounding, and a million buckets are those of the check."""
     shape = (case.heads, case.d, case.rounds, sum(factors(case.n)) // 2)
-    return np.random.default_rng(case.n + case.rounds).standard_normal(shape, dtype=np.float32)
+    made = np.random.default_rng(case.n + case.rounds).standard_normal(shape, dtype=np.float32)
+    return np.round(made * 32) / 32
 
 
 def text(case: Case) -> str:
