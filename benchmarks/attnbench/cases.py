@@ -34,6 +34,7 @@ class Case:
     rounds: int = 0  # of hashing
     same_bucket: bool = True
     features: int = 0  # of random features
+    slots: int = 0  # that keys and values are projected to
 
     @property
     def id(self) -> str:
@@ -54,12 +55,14 @@ class Case:
         """Query and key pairs that attend, per batch and head."""
         if self.rounds:  # full windows of two chunks of 64
             return self.rounds * self.n * 128
+        if self.slots:  # projecting keys and values takes as many products again
+            return self.slots * (self.n + self.m)
         if self.mask is None:
             return self.n * self.m
         if self.mask in patterns.SPARSE:
             return patterns.pairs(self)
         reach = min(self.window, self.n) if self.mask == "window" else self.n
-        return self.n * reach - reach * (reach - 1) // 2
+        return self.n * (self.m - self.n) + self.n * reach - reach * (reach - 1) // 2
 
     @property
     def gflop(self) -> float:
@@ -71,7 +74,8 @@ class Case:
         if self.form in ("linear", "favor"):  # into the state and out of it, after a projection
             products = 4 if self.features else 2
             return 2e-9 * products * self.batch * self.heads * self.n * (self.features or self.d) * self.d
-        return 4e-9 * self.batch * self.heads * self.pairs * self.d
+        products = 3 if self.form == "memory" else 2  # queries meet positions, too
+        return 2e-9 * products * self.batch * self.heads * self.pairs * self.d
 
     @property
     def key_value_bytes(self) -> int:
@@ -93,8 +97,9 @@ class Case:
         """The keys [first, last) that a query row may see."""
         if self.mask is None:
             return 0, self.m
-        first = row - self.window + 1 if self.mask == "window" else 0
-        return max(first, 0), row + 1
+        own = row + self.m - self.n
+        first = own - self.window + 1 if self.mask == "window" else 0
+        return max(first, 0), own + 1
 
 
 def _square(case: str, lengths, sizes=(64, 128), **options) -> list[Case]:
@@ -111,6 +116,7 @@ def _lsh() -> list[Case]:
             made += _square(f"{name}{rounds}", (4096, 16384), sizes=(64,), **options)
     for rounds, n in ((1, 512), (4, 1024), (8, 2048)):
         made += _square(f"lsh-pays{rounds}", (n,), sizes=(64,), kind="lsh-pays", rounds=rounds, **common)
+    made += _square("lsh-gathered", (4096, 16384), sizes=(64,), kind="lsh-gathered", rounds=1, **common)
     lengths = (4096, 16384, 65536, 262144, 1048576)
     return made + _square("lsh-long", lengths, sizes=(64,), kind="lsh-long", rounds=4, **common)
 
@@ -135,6 +141,12 @@ def _linear() -> list[Case]:
     return made
 
 
+def _memories() -> list[Case]:
+    """A segment of 512 tokens that sees 512 compressed rows, 512 remembered ones and itself; alone and with its layer."""
+    common = {"form": "memory", "n": 512, "m": 1536, "mask": "causal"}
+    return [Case("compressive", kind="compressive", **common), Case("compressive-layer", kind="compressive-layer", **common)]
+
+
 def all_cases() -> list[Case]:
     """Every case in the order of the table."""
     lengths = (1024, 4096, 16384)
@@ -151,6 +163,8 @@ def all_cases() -> list[Case]:
         *_lsh(),
         *_linear(),
         *_reformer(),
+        *_square("low-rank", (4096, 16384), sizes=(64,), form="low-rank", kind="low-rank", slots=256),
+        *_memories(),
         Case("minilm", kind="model", form="encoder", batch=8, n=512, m=512),
         Case("minilm", kind="model", form="encoder", batch=1, n=128, m=128),
         Case("compile", kind="compile", form="encoder", batch=8, n=512, m=512),

@@ -51,13 +51,19 @@ def make_inputs(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Query, key and value of standard normal values; bfloat16 as uint16 bit patterns."""
     random = np.random.default_rng(zlib.crc32(case.id.encode()))
     made = []
-    for shape in (case.query_shape, case.key_shape, case.key_shape):
+    shapes = (case.query_shape, case.key_shape, case.key_shape)
+    for shape in (shapes[0], shapes[2]) if case.rounds else shapes:
         array = aligned(shape, np.uint16 if case.dtype == "bfloat16" else case.dtype)
         for batch in range(shape[0]):
             for head in range(shape[1]):
                 values = random.standard_normal(shape[2:], dtype=np.float32)
                 array[batch, head] = to_bfloat16(values) if case.dtype == "bfloat16" else values
         made.append(array)
+    if case.rounds:  # hashed keys are the queries; why they are multiples, see contenders/lsh.py
+        made[0] *= 32
+        np.round(made[0], out=made[0])
+        made[0] /= 32
+        made.insert(1, made[0])
     return tuple(made)
 
 

@@ -68,12 +68,27 @@ _LINEAR = {
     "linear-attention-transformer": "linear:prepare_transformer",
     "performer": "linear:prepare_performer",
 }
+_LOW_RANK = {
+    OURS: "low_rank:prepare_ours",
+    LIMIT: "low_rank:prepare_limit",
+    "openvino": "low_rank:prepare_openvino",
+    "torch": "low_rank:prepare_torch",
+    "torch.compile": "low_rank:prepare_compiled",
+}
+_COMPRESSIVE = {
+    OURS: "compressive:prepare_ours",
+    "lucidrains": "compressive:prepare_peer",
+    "lucidrains.compile": "compressive:prepare_compiled",
+}
 _LSH_PAYS = {OURS: "lsh:prepare_ours", "exact": "lsh:prepare_exact"}
 _COMPILE = {OURS: "models:compile_ours", "openvino": "models:compile_openvino", "torch.compile": "models:compile_torch"}
 _SPARSE = {OURS: "ours:prepare", "flex": "torch_peers:prepare_flex", "hf": "hf_sparse:prepare"}
 _TABLES = {"attention": _ATTENTION, "sparse": _SPARSE, "memory": {OURS: "ours:prepare"}, "model": _MODEL,
            "compile": _COMPILE, "lsh": _LSH, "curve": {OURS: "lsh:prepare_curve"}, "lsh-pays": _LSH_PAYS,
-           "lsh-long": {OURS: "lsh:prepare_ours"}, "linear": _LINEAR, "linear-long": {OURS: "linear:prepare_ours"}}
+           "lsh-long": {OURS: "lsh:prepare_ours"}, "linear": _LINEAR, "linear-long": {OURS: "linear:prepare_ours"},
+           "lsh-long": {OURS: "lsh:prepare_ours"},
+           "lsh-gathered": {OURS: "lsh:prepare_ours", "in order": "lsh:prepare_in_order"},
+           "low-rank": _LOW_RANK, "compressive": _COMPRESSIVE, "compressive-layer": _COMPRESSIVE}
 
 
 def names(kind: str) -> list[str]:

@@ -6,6 +6,8 @@ BigBird gets our table of random blocks, so that all contenders compute the same
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 
 from .. import patterns
@@ -14,7 +16,7 @@ from . import Prepared, Settings, Unsupported
 from .torch_peers import to_numpy, to_torch
 
 
-class _Given(torch.nn.Module):
+class Given(torch.nn.Module):
     """In place of a projection: a copy of what it would have returned."""
 
     def __init__(self, tensor: torch.Tensor):
@@ -34,10 +36,10 @@ def _longformer(case: Case, inputs):
     module = LongformerSelfAttention(config, 0).eval()
     query, key, value = (to_torch(one).transpose(1, 2).reshape(case.batch, case.n, width) for one in inputs)
     for name, tensor in (("query", query), ("key", key), ("value", value)):
-        setattr(module, name, _Given(tensor.transpose(0, 1).contiguous()))
+        setattr(module, name, Given(tensor.transpose(0, 1).contiguous()))
     first = query[:, : patterns.GLOBALS]
     for name, tensor in (("query_global", first), ("key_global", key), ("value_global", value)):
-        setattr(module, name, _Given(tensor.transpose(0, 1).contiguous()))
+        setattr(module, name, Given(tensor.transpose(0, 1).contiguous()))
     mask = torch.zeros(case.batch, case.n)
     mask[:, : patterns.GLOBALS] = 10000.0
     is_global = mask > 0
@@ -61,10 +63,11 @@ def _bigbird(case: Case, inputs):
     module = BigBirdBlockSparseAttention(config, seed=0).train()
     query, key, value = map(to_torch, inputs)
     table = patterns.random_table(case.heads, case.n // patterns.BLOCK).astype(np.int32)
-    module._bigbird_block_rand_mask = lambda *_, **__: table[0]
+    one_by_one = itertools.cycle(table)  # it is asked for each head in turn
+    module._bigbird_block_rand_mask = lambda *_, **__: next(one_by_one)
     module._bigbird_block_rand_mask_with_head = lambda *_, **__: list(table)
-    lengths = {"from_seq_length": case.n, "to_seq_length": case.n, "seed": 0, "plan_from_length": None,
-               "plan_num_rand_blocks": None, "output_attentions": None}
+    lengths = {"from_seq_len": case.n, "to_seq_len": case.n, "seed": 0, "plan_from_length": None,
+               "plan_num_rand_blocks": None}
     ones = torch.ones(case.batch, case.n)
     band = module_band(ones)
     blocked = ones.view(case.batch, case.n // patterns.BLOCK, patterns.BLOCK)

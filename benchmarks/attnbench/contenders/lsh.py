@@ -31,8 +31,10 @@ def factors(n: int) -> list[int]:
 
 
 def rotations(case: Case) -> np.ndarray:
+    """As the tokens, multiples of 2^-5: f32 then hashes without rounding, and a million buckets are those of the check."""
     shape = (case.heads, case.d, case.rounds, sum(factors(case.n)) // 2)
-    return np.random.default_rng(case.n + case.rounds).standard_normal(shape, dtype=np.float32)
+    made = np.random.default_rng(case.n + case.rounds).standard_normal(shape, dtype=np.float32)
+    return np.round(made * 32) / 32
 
 
 def text(case: Case) -> str:
@@ -52,24 +54,34 @@ func.func @main(%x: {x}, %value: {x}, %g: {g}) -> {x} {{
 """
 
 
+def bucket_ids(case: Case, x, g) -> np.ndarray:
+    """[rounds, n] buckets in f64; tokens go through in parts, since all their products at once would not fit."""
+    made = np.zeros((case.rounds, case.n), np.int32)
+    for begin in range(0, case.n, 1 << 15):
+        part, end = x[begin : begin + (1 << 15)].astype(np.float64), begin + (1 << 15)
+        for round in range(case.rounds):
+            first, stride = 0, 1
+            for factor in factors(case.n):
+                u = part @ g[:, round, first : first + factor // 2].astype(np.float64)
+                made[round, begin:end] += stride * np.argmax(np.concatenate([u, -u], -1), -1).astype(np.int32)
+                first, stride = first + factor // 2, stride * factor
+    return made
+
+
 def expected_rows(case: Case, x, value, g, rows) -> np.ndarray:
     """Rows of one head in f64, by sorting as the definition says."""
-    x, value = x.astype(np.float64), value.astype(np.float64)
     n, positions = case.n, np.arange(case.n)
-    u = np.einsum("id,drs->ris", x, g.astype(np.float64))
-    buckets, first, stride = np.zeros((case.rounds, n), np.int64), 0, 1
-    for factor in factors(n):
-        part = u[..., first : first + factor // 2]
-        buckets += stride * np.argmax(np.concatenate([part, -part], -1), -1)
-        first, stride = first + factor // 2, stride * factor
-    ranks = np.argsort(np.argsort(buckets * n + positions, axis=1), axis=1)
-    unit = x / np.sqrt((x * x).sum(-1) + case.d * 1e-6)[:, None]
+    buckets = bucket_ids(case, x, g)
+    chunks = np.empty((case.rounds, n), np.int32)
+    for round in range(case.rounds):
+        chunks[round, np.argsort(buckets[round], kind="stable")] = positions // CHUNK
     made = []
     for i in rows:
-        step = ranks[:, i, None] // CHUNK - ranks // CHUNK
+        step = chunks[:, i, None] - chunks
         met = ((step >= 0) & (step <= 1) & ((buckets == buckets[:, i, None]) | (not case.same_bucket))).any(0)
         keys = np.flatnonzero(met & (positions < i))
-        scores = unit[keys] @ x[i]
+        own, others = x[i].astype(np.float64), x[keys].astype(np.float64)
+        scores = others @ own / np.sqrt((others * others).sum(-1) + case.d * 1e-6)
         weights = np.exp(scores - scores.max(initial=0))
         made.append(weights @ value[keys] / weights.sum() if len(keys) else value[i])
     return np.stack(made)
@@ -104,6 +116,16 @@ def prepare_exact(case: Case, inputs, settings: Settings) -> Prepared:
     exact = dataclasses.replace(case, case="causal", kind="attention")
     made = ours.prepare(exact, (inputs[0], inputs[0], inputs[2]), settings)
     return dataclasses.replace(made, notes={"error": lambda: None})
+
+
+def prepare_in_order(case: Case, inputs, settings: Settings) -> Prepared:
+    """The same tokens, brought into the order that hashing sorts them into: what gathering costs."""
+    g = rotations(case)
+    for head in range(case.heads):
+        order = np.argsort(bucket_ids(case, inputs[0][0, head], g[head])[0], kind="stable")
+        for array in (inputs[0], inputs[2]):
+            array[0, head] = array[0, head, order]
+    return prepare_ours(case, inputs, settings)
 
 
 def prepare_curve(case: Case, inputs, settings: Settings) -> Prepared:

@@ -370,6 +370,10 @@ void Tiler::buildTile(ValueRange ids, ValueRange outputs) {
   if (!seesNothing)
     ranges = buildKeyRanges();
   SmallVector<Value> state = buildInitialState();
+  if (std::optional<int64_t> most = findGatheredKeys(ranges)) {
+    state = buildGatheredStep(ranges, *most, state);
+    ranges.clear();
+  }
   for (const KeyRange &range : ranges) {
     keyTile = chooseKeyTile(range);
     state = buildKeyLoop(range, state);

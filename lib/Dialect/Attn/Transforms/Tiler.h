@@ -94,6 +94,12 @@ private:
   OpFoldResult countKeys(Value firstKey, const KeyRange &range);
   SmallVector<Value> buildStep(Value firstKey, const KeyRange &range,
                                ValueRange state);
+  // TileGathered.cpp
+  std::optional<int64_t> findGatheredKeys(ArrayRef<KeyRange> ranges);
+  Value gatherRows(Value source, AffineMap map, ArrayRef<Span> ranges,
+                   int64_t most, OpFoldResult total);
+  SmallVector<Value> buildGatheredStep(ArrayRef<KeyRange> ranges, int64_t most,
+                                       ValueRange state);
   Span relativeSpan(Value source, AffineMap map, OpFoldResult firstKey,
                     OpFoldResult keyCount);
   Value slice(Value source, AffineMap map, const Box &box);

@@ -19,7 +19,8 @@ def AttnTilePass : Pass<"attn-tile", "func::FuncOp"> {
     keys that carries the state of a streaming softmax. The range of the loop over keys comes from the mask, so tiles that
     no query of the tile may see are never visited. Query heads that share a key head are one group of the same tile.
     The tile sizes are all that a target contributes. With a bounded window, a key tile covers all that a query tile
-    sees, if it fits `window-keys`: then the softmax is done in one step. Where the queries of a group are at most
+    sees, if it fits `window-keys`: then the softmax is done in one step. So do the keys of several short ranges that a
+    mask leaves without a mask of their own, which are copied into one tile. Where the queries of a group are at most
     `few-rows`, tasks are ranges of `key-split` keys, whose states `attn.merge` puts together. Keys that come in segments
     are walked one segment after the other, with the state carried on.
 
