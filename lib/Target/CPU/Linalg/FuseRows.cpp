@@ -290,10 +290,16 @@ private:
   int64_t chooseTile(const RowGroup &group, int64_t work) {
     int64_t rows =
         std::clamp<int64_t>((1 << 17) / std::max<int64_t>(work, 1), 1, maxRows);
-    bool hasProduct = llvm::any_of(
-        group.ops, [](Operation *op) { return isa<PackedMatmulOp>(op); });
+    bool hasProduct = false;
+    int64_t most = maxRows;
+    for (Operation *op : group.ops)
+      if (auto rowWise = dyn_cast<RowWiseOpInterface>(op)) {
+        hasProduct = true;
+        if (int64_t chunk = rowWise.getRowChunk())
+          most = std::min(most, chunk);
+      }
     if (hasProduct)
-      rows = maxRows;
+      rows = most;
     if (ShapedType::isDynamic(group.numRows))
       return rows;
     int64_t tiles = llvm::divideCeil(group.numRows, rows);
@@ -301,7 +307,7 @@ private:
       tiles = llvm::alignTo(tiles, 2);
     rows = llvm::divideCeil(group.numRows, tiles);
     return std::min<int64_t>(group.numRows,
-                             hasProduct ? llvm::alignTo(rows, 4) : rows);
+                             hasProduct ? std::min(most, int64_t(llvm::alignTo(rows, 4))) : rows);
   }
 
   void tile(RewriterBase &rewriter, const RowGroup &group) {
