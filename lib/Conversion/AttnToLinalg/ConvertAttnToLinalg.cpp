@@ -36,7 +36,7 @@ struct ConvertAttnToLinalgPass
   void runOnOperation() override {
     SmallVector<DestinationStyleOpInterface> ops;
     getOperation()->walk([&](DestinationStyleOpInterface op) {
-      if (isa<AttentionOp, LinearAttentionOp, LshAttentionOp, OnlineAttentionOp,
+      if (isa<AttentionOp, FeedForwardOp, LinearAttentionOp, LshAttentionOp, OnlineAttentionOp,
               MergeOp, FinalizeOp, LowRankAttentionOp, RotaryOp, SinusoidOp,
               AlibiOp, BucketBiasOp, CompressOp, UpdateMemoryOp>(op) &&
           op.hasPureTensorSemantics())
@@ -50,6 +50,9 @@ struct ConvertAttnToLinalgPass
           llvm::TypeSwitch<Operation *, SmallVector<Value>>(op.getOperation())
               .Case([&](AttentionOp one) {
                 return decomposeAttention(rewriter, one);
+              })
+              .Case([&](FeedForwardOp one) {
+                return decomposeFeedForward(rewriter, one);
               })
               .Case([&](LinearAttentionOp one) {
                 return decomposeLinear(rewriter, one);

@@ -18,6 +18,7 @@ namespace mlir::attn {
 SmallVector<Value> decomposeAttention(OpBuilder &builder, AttentionOp op);
 SmallVector<Value> decomposeOnlineAttention(OpBuilder &builder,
                                             OnlineAttentionOp op);
+SmallVector<Value> decomposeFeedForward(OpBuilder &builder, FeedForwardOp op);
 SmallVector<Value> decomposeLinear(OpBuilder &builder, LinearAttentionOp op);
 SmallVector<Value> decomposeLsh(OpBuilder &builder, LshAttentionOp op);
 SmallVector<Value> decomposeMerge(OpBuilder &builder, MergeOp op);

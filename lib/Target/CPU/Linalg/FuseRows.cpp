@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "attn/Dialect/Attn/IR/Attn.h"
+#include "attn/Target/CPU/CpuTarget.h"
 #include "attn/Target/CPU/Linalg/Passes.h"
 #include "attn/Target/CPU/Linalg/RowGroups.h"
 
@@ -32,9 +33,6 @@ using namespace mlir::attn::cpu;
 namespace {
 /// Work below which a parallel loop costs more than it saves.
 constexpr int64_t kLeastWork = 1 << 15;
-
-/// Rows of scratch are not a multiple of this many bytes apart.
-constexpr int64_t kCriticalStride = 2048;
 
 /// Every use of a fill gets a fill of its own, which can go into the group.
 void duplicateFills(RewriterBase &rewriter, Block &block) {
@@ -170,7 +168,7 @@ Value GroupTiler::scratchTile(Value init, tensor::EmptyOp producer) {
   unsigned bits =
       type.getElementType().isIntOrFloat() ? type.getElementTypeBitWidth() : 64;
   bool isPadded = rank == 2 && !ShapedType::isDynamic(columns) && bits >= 8 &&
-                  columns * bits % (kCriticalStride * 8) == 0;
+                  columns * bits % (CpuTarget::criticalStride * 8) == 0;
   if (isPadded)
     shape.back() += 64 * 8 / bits;
   bool hasDynamicRows = cast<RankedTensorType>(init.getType()).isDynamicDim(0);
