@@ -46,7 +46,7 @@ def AttnExpandPass : Pass<"attn-expand"> {
 def ConvertAttnToLinalgPass : Pass<"convert-attn-to-linalg"> {
   let summary = "attention as plain linalg on tensors, which is its meaning";
   let description = [{
-    Replaces `attn.attention`, `attn.low_rank_attention`, `attn.lsh_attention`, `attn.online_attention`, `attn.merge` and
+    Replaces `attn.attention`, `attn.feed_forward`, `attn.low_rank_attention`, `attn.lsh_attention`, `attn.online_attention`, `attn.merge` and
     `attn.finalize` on tensors, and `attn.gaussian_projection`, by `linalg.generic` operations that say what they
     compute: all scores, their row maximum, the exponentials, their sum, and the weighted
     sum of the values. A pair that may not attend, and one whose score is -inf, is left out by a selection, so that a

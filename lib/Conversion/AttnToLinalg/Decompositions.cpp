@@ -50,6 +50,7 @@ void mlir::attn::registerDecompositionExternalModels(
     attach<OnlineAttentionOp, decomposeOnlineAttention>(context);
     attach<OnlinePackedOp, decomposeOnlinePacked>(context);
     attach<PackOp, decomposePack>(context);
+    attach<FeedForwardOp, decomposeFeedForward>(context);
     attach<LinearAttentionOp, decomposeLinear>(context);
     attach<LinearStepOp, decomposeLinearStep>(context);
     attach<LshAttentionOp, decomposeLsh>(context);

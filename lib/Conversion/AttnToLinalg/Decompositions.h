@@ -19,6 +19,7 @@ SmallVector<Value> decomposeOnlineAttention(OpBuilder &builder,
                                             OnlineAttentionOp op);
 SmallVector<Value> decomposeOnlinePacked(OpBuilder &builder, OnlinePackedOp op);
 SmallVector<Value> decomposePack(OpBuilder &builder, PackOp op);
+SmallVector<Value> decomposeFeedForward(OpBuilder &builder, FeedForwardOp op);
 SmallVector<Value> decomposeLinear(OpBuilder &builder, LinearAttentionOp op);
 SmallVector<Value> decomposeLinearStep(OpBuilder &builder, LinearStepOp op);
 SmallVector<Value> decomposeMerge(OpBuilder &builder, MergeOp op);

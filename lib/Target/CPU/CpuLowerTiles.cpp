@@ -113,8 +113,8 @@ struct LowerTilesPass : cpu::impl::AttnCpuLowerTilesPassBase<LowerTilesPass> {
     const CpuTarget &target = *described;
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) {
-      // Packed products are emitted with the linalg around them.
-      if (op->hasTrait<TileLevel>() && !isa<PackedMatmulOp>(op))
+      // What works row by row is emitted with the linalg around it.
+      if (op->hasTrait<TileLevel>() && !isa<RowWiseOpInterface>(op))
         ops.push_back(op);
     });
     for (Operation *op : ops) {

@@ -36,6 +36,9 @@ struct CpuTarget {
     int64_t smaller = vectorBits == 512 ? 8 : 4;
     return rows % tileRows() != 0 && rows % smaller == 0 ? smaller : tileRows();
   }
+  /// Rows this many bytes apart, or a multiple, compete for the same sets of a
+  /// first-level cache, as a register tile reads many of them at once.
+  static constexpr int64_t criticalStride = 2048;
   /// Vectors across the register tile.
   static constexpr int64_t tileVectors = 2;
   /// Columns of the register tile, the width of a panel.

@@ -44,6 +44,14 @@ LogicalResult PackedMatmulOp::verify() {
   return success();
 }
 
+bool PackedMatmulOp::isReadByRow(OpOperand &operand) {
+  return operand.get() != getPanels();
+}
+
+int64_t PackedMatmulOp::getMultiplicationsPerRow() {
+  return cast<ShapedType>(getPanels().getType()).getNumElements();
+}
+
 void PackedMatmulOp::getEffects(TileEffects &effects) {
   addTileEffects(*this, /*readsInits=*/false, effects);
 }

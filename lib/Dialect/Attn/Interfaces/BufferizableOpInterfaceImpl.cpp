@@ -110,5 +110,7 @@ void mlir::attn::registerBufferizableOpInterfaceExternalModels(
         *context);
     PackedMatmulOp::attachInterface<
         TileOpModel<PackedMatmulOp, /*readsInits=*/false>>(*context);
+    PackedFeedForwardOp::attachInterface<
+        TileOpModel<PackedFeedForwardOp, /*readsInits=*/false>>(*context);
   });
 }

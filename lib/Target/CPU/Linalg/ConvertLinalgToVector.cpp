@@ -9,6 +9,7 @@
 #include "attn/Dialect/Attn/IR/Attn.h"
 #include "attn/Target/CPU/Linalg/Functions.h"
 #include "attn/Target/CPU/Linalg/GenericLoops.h"
+#include "attn/Target/CPU/Linalg/PackedFeedForward.h"
 #include "attn/Target/CPU/Linalg/PackedMatmul.h"
 #include "attn/Target/CPU/Linalg/Passes.h"
 
@@ -64,15 +65,8 @@ struct ConvertLinalgToVectorPass
       return signalPassFailure();
     CpuTarget target;
     target.vectorBits = vectorBits;
-    getOperation()->walk([&](PackedMatmulOp op) {
-      if (!op.hasPureBufferSemantics())
-        return;
-      rewriter.setInsertionPoint(op);
-      KernelBuilder k(rewriter, op.getLoc());
-      emitPackedMatmul(k, op, target);
-      rewriter.eraseOp(op);
-      ++numProducts;
-    });
+    getOperation()->walk(
+        [&](RowWiseOpInterface op) { emitProducts(rewriter, op, target); });
     getOperation()->walk([&](linalg::GenericOp op) { convert(rewriter, op); });
     getOperation()->walk([&](math::ErfOp op) {
       if (!getElementTypeOrSelf(op.getType()).isF32())
@@ -109,6 +103,24 @@ private:
         return op->emitOpError() << "expected an operation with a generic form";
     }
     return success();
+  }
+
+  void emitProducts(IRRewriter &rewriter, Operation *op,
+                    const CpuTarget &target) {
+    if (!cast<DestinationStyleOpInterface>(op).hasPureBufferSemantics())
+      return;
+    rewriter.setInsertionPoint(op);
+    KernelBuilder k(rewriter, op->getLoc());
+    if (auto layer = dyn_cast<PackedFeedForwardOp>(op)) {
+      emitPackedFeedForward(k, layer, target);
+    } else {
+      auto product = cast<PackedMatmulOp>(op);
+      emitPanelProduct(
+          k, {product.getLhs(), product.getPanels(), product.getOutput()},
+          target);
+    }
+    rewriter.eraseOp(op);
+    ++numProducts;
   }
 
   void convert(IRRewriter &rewriter, linalg::GenericOp op) {

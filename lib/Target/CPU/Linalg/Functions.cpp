@@ -42,3 +42,44 @@ Value mlir::attn::cpu::emitErf(KernelBuilder &k, Value x) {
   Value top = k.mulf(bounded, polynomial(numerator));
   return bound(k.divf(top, polynomial(denominator)), 1);
 }
+
+/// x / (1 + 2^-t): x times the logistic function of t / log2(e). Beyond +-126
+/// the quotient is x, or below x times the smallest normal number.
+static Value emitGate(KernelBuilder &k, Value x, Value t) {
+  Type type = x.getType();
+  Value high = k.constant(type, 126), low = k.constant(type, -126);
+  t = k.select(k.greater(t, high), high, t);
+  t = k.select(k.greater(low, t), low, t);
+  Value power = k.exp2(k.subf(k.constant(type, 0), t));
+  return k.divf(x, k.addf(power, k.constant(type, 1)));
+}
+
+Value mlir::attn::cpu::emitActivation(KernelBuilder &k, Activation activation,
+                                      Value x) {
+  Type type = x.getType();
+  constexpr double log2e = 1.4426950408889634;
+  switch (activation) {
+  case Activation::Relu: {
+    Value zero = k.constant(type, 0);
+    return k.select(k.greater(zero, x), zero, x);
+  }
+  case Activation::Silu:
+    return emitGate(k, x, k.mulf(x, k.constant(type, log2e)));
+  case Activation::GeluTanh: {
+    // (1 + tanh(u)) / 2 is the logistic function of 2 u.
+    constexpr double factor = 2 * 0.7978845608028654 * log2e;
+    Value inner = k.fma(k.mulf(x, x), k.constant(type, factor * 0.044715),
+                        k.constant(type, factor));
+    return emitGate(k, x, k.mulf(x, inner));
+  }
+  case Activation::Gelu: {
+    Value scaled = k.mulf(x, k.constant(type, 0.7071067811865476));
+    Value erf = getElementTypeOrSelf(type).isF32()
+                    ? emitErf(k, scaled)
+                    : math::ErfOp::create(k.b, k.loc, scaled).getResult();
+    Value half = k.mulf(x, k.constant(type, 0.5));
+    return k.fma(half, erf, half);
+  }
+  }
+  llvm_unreachable("an activation");
+}

@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "attn/Dialect/Attn/IR/Attn.h"
+#include "attn/Target/CPU/CpuTarget.h"
 #include "attn/Target/CPU/Linalg/Passes.h"
 #include "attn/Target/CPU/Linalg/RowGroups.h"
 
@@ -32,9 +33,6 @@ using namespace mlir::attn::cpu;
 namespace {
 /// Work below which a parallel loop costs more than it saves.
 constexpr int64_t kLeastWork = 1 << 15;
-
-/// Rows of scratch are not a multiple of this many bytes apart.
-constexpr int64_t kCriticalStride = 2048;
 
 /// Every use of a fill gets a fill of its own, which can go into the group.
 void duplicateFills(RewriterBase &rewriter, Block &block) {
@@ -170,7 +168,7 @@ Value GroupTiler::scratchTile(Value init, tensor::EmptyOp producer) {
   unsigned bits =
       type.getElementType().isIntOrFloat() ? type.getElementTypeBitWidth() : 64;
   bool isPadded = rank == 2 && !ShapedType::isDynamic(columns) && bits >= 8 &&
-                  columns * bits % (kCriticalStride * 8) == 0;
+                  columns * bits % (CpuTarget::criticalStride * 8) == 0;
   if (isPadded)
     shape.back() += 64 * 8 / bits;
   bool hasDynamicRows = cast<RankedTensorType>(init.getType()).isDynamicDim(0);
@@ -290,10 +288,16 @@ private:
   int64_t chooseTile(const RowGroup &group, int64_t work) {
     int64_t rows =
         std::clamp<int64_t>((1 << 17) / std::max<int64_t>(work, 1), 1, maxRows);
-    bool hasProduct = llvm::any_of(
-        group.ops, [](Operation *op) { return isa<PackedMatmulOp>(op); });
+    bool hasProduct = false;
+    int64_t most = maxRows;
+    for (Operation *op : group.ops)
+      if (auto rowWise = dyn_cast<RowWiseOpInterface>(op)) {
+        hasProduct = true;
+        if (int64_t chunk = rowWise.getRowChunk())
+          most = std::min(most, chunk);
+      }
     if (hasProduct)
-      rows = maxRows;
+      rows = most;
     if (ShapedType::isDynamic(group.numRows))
       return rows;
     int64_t tiles = llvm::divideCeil(group.numRows, rows);
@@ -301,7 +305,7 @@ private:
       tiles = llvm::alignTo(tiles, 2);
     rows = llvm::divideCeil(group.numRows, tiles);
     return std::min<int64_t>(group.numRows,
-                             hasProduct ? llvm::alignTo(rows, 4) : rows);
+                             hasProduct ? std::min(most, int64_t(llvm::alignTo(rows, 4))) : rows);
   }
 
   void tile(RewriterBase &rewriter, const RowGroup &group) {

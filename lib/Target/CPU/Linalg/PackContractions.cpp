@@ -7,7 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "attn/Dialect/Attn/IR/Attn.h"
-#include "attn/Target/CPU/CpuTarget.h"
+#include "attn/Target/CPU/Linalg/Packing.h"
 #include "attn/Target/CPU/Linalg/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -113,66 +113,9 @@ public:
   void rewrite(const RowProduct &product);
 
 private:
-  Value cast(Location loc, Value tensor, Type element);
-  Value elementwise(
-      Location loc, ValueRange inputs, Type element,
-      llvm::function_ref<Value(OpBuilder &, Location, ValueRange)> body);
-  Value pack(Location loc, const RowProduct &product, Type element,
-             int64_t columns, int64_t depth);
-
   RewriterBase &b;
   const CpuTarget &target;
 };
-
-/// An element-wise operation on tensors of one shape.
-Value Packer::elementwise(
-    Location loc, ValueRange inputs, Type element,
-    llvm::function_ref<Value(OpBuilder &, Location, ValueRange)> body) {
-  Value first = inputs.front();
-  int64_t rank = mlir::cast<RankedTensorType>(first.getType()).getRank();
-  Value init = tensor::EmptyOp::create(
-      b, loc, tensor::getMixedSizes(b, loc, first), element);
-  SmallVector<AffineMap> maps(inputs.size() + 1,
-                              b.getMultiDimIdentityMap(rank));
-  SmallVector<utils::IteratorType> iterators(rank,
-                                             utils::IteratorType::parallel);
-  return linalg::GenericOp::create(
-             b, loc, init.getType(), inputs, init, maps, iterators,
-             [&](OpBuilder &nested, Location loc, ValueRange arguments) {
-               linalg::YieldOp::create(nested, loc,
-                                       body(nested, loc, arguments));
-             })
-      .getResult(0);
-}
-
-Value Packer::cast(Location loc, Value tensor, Type element) {
-  Type from = getElementTypeOrSelf(tensor.getType());
-  if (from == element)
-    return tensor;
-  return elementwise(loc, tensor, element,
-                     [&](OpBuilder &nested, Location loc, ValueRange args) {
-                       return convertScalarToDtype(nested, loc, args[0],
-                                                   element, false);
-                     });
-}
-
-Value Packer::pack(Location loc, const RowProduct &product, Type element,
-                   int64_t columns, int64_t depth) {
-  int64_t width = target.tileColumns(element.getIntOrFloatBitWidth());
-  int64_t numPanels = llvm::divideCeil(columns, width);
-  Value dest = tensor::EmptyOp::create(
-      b, loc, ArrayRef<int64_t>{numPanels, depth, width}, element);
-  bool isTransposed = product.rhs.map.getResult(0) ==
-                      getAffineDimExpr(product.k, b.getContext());
-  AffineExpr row = b.getAffineDimExpr(1), along = b.getAffineDimExpr(2);
-  AffineMap map = isTransposed
-                      ? AffineMap::get(3, 0, {along, row}, b.getContext())
-                      : AffineMap::get(3, 0, {row, along}, b.getContext());
-  return PackOp::create(b, loc, TypeRange(dest.getType()), PackLayout::Panels,
-                        product.rhs.value, /*valid=*/Value(), dest, map,
-                        APFloat(1.0), 1)
-      ->getResult(0);
-}
 
 void Packer::rewrite(const RowProduct &product) {
   linalg::LinalgOp op = product.op;
@@ -192,13 +135,17 @@ void Packer::rewrite(const RowProduct &product) {
   rows[1] = {rank - 1};
   SmallVector<OpFoldResult> shape = tensor::getMixedSizes(b, loc, product.lhs);
   shape.back() = b.getIndexAttr(columns);
-  Value lhs = cast(loc, product.lhs, element);
+  Value lhs = castTensor(b, loc, product.lhs, element);
   if (rank > 2)
     lhs = tensor::CollapseShapeOp::create(b, loc, lhs, rows);
   OpFoldResult numRows = tensor::getMixedSize(b, loc, lhs, 0);
   Value output = tensor::EmptyOp::create(
       b, loc, {numRows, b.getIndexAttr(columns)}, element);
-  Value panels = pack(loc, product, element, columns, depth);
+  bool isDepthFirst = product.rhs.map.getResult(0) ==
+                      getAffineDimExpr(product.k, b.getContext());
+  Value panels =
+      packPanels(b, loc, {product.rhs.value, columns, depth, isDepthFirst},
+                 element, target);
   Value result =
       PackedMatmulOp::create(b, loc, output.getType(), lhs, panels, output)
           ->getResult(0);
@@ -211,8 +158,8 @@ void Packer::rewrite(const RowProduct &product) {
   bool isZero = fill && (matchPattern(fill.getInputs()[0], m_AnyZeroFloat()) ||
                          matchPattern(fill.getInputs()[0], m_Zero()));
   if (!isZero)
-    result = elementwise(
-        loc, {result, init}, type.getElementType(),
+    result = buildElementwise(
+        b, loc, {result, init}, type.getElementType(),
         [&](OpBuilder &nested, Location loc, ValueRange args) -> Value {
           Value old =
               convertScalarToDtype(nested, loc, args[1], element, false);
@@ -220,7 +167,7 @@ void Packer::rewrite(const RowProduct &product) {
           return convertScalarToDtype(nested, loc, sum, type.getElementType(),
                                       false);
         });
-  b.replaceOp(op, cast(loc, result, type.getElementType()));
+  b.replaceOp(op, castTensor(b, loc, result, type.getElementType()));
 }
 
 struct AttnPackContractionsPass

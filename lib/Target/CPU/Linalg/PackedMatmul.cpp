@@ -20,10 +20,11 @@ constexpr int64_t kDepthBlock = 512;
 
 class MatmulEmitter {
 public:
-  MatmulEmitter(KernelBuilder &k, PackedMatmulOp op, const CpuTarget &target)
-      : k(k), op(op), target(target),
-        panels(cast<MemRefType>(op.getPanels().getType())),
-        output(cast<MemRefType>(op.getOutput().getType())),
+  MatmulEmitter(KernelBuilder &k, const PanelProduct &product,
+                const CpuTarget &target)
+      : k(k), product(product), target(target),
+        panels(cast<MemRefType>(product.panels.getType())),
+        output(cast<MemRefType>(product.output.getType())),
         lanes(target.lanes(output.getElementTypeBitWidth())) {}
 
   void emit();
@@ -36,7 +37,7 @@ private:
   void emitPartialStrip(Value panel, Value row, int64_t rows, int64_t columns);
 
   KernelBuilder &k;
-  PackedMatmulOp op;
+  const PanelProduct &product;
   const CpuTarget &target;
   MemRefType panels, output;
   int64_t lanes;
@@ -72,7 +73,7 @@ void MatmulEmitter::emitPanel(Value panel, int64_t columns) {
 void MatmulEmitter::emitRows(llvm::function_ref<void(Value, int64_t)> strip) {
   int64_t numRows = output.getDimSize(0), height = target.tileRows();
   bool isStatic = !ShapedType::isDynamic(numRows);
-  Value rows = k.dim(op.getOutput(), 0);
+  Value rows = k.dim(product.output, 0);
   Value whole = k.mul(
       k.b.createOrFold<arith::DivUIOp>(k.loc, rows, k.index(height)), height);
   if (!isStatic || numRows >= height)
@@ -96,21 +97,22 @@ void MatmulEmitter::emitRows(llvm::function_ref<void(Value, int64_t)> strip) {
 void MatmulEmitter::emitStrip(Value panel, Value row, int64_t rows,
                               int64_t columns, int64_t from, int64_t depth) {
   Value zero = k.index(0), column = k.mul(panel, panels.getDimSize(2));
-  emitMicroKernel(k, {rows, columns / lanes, lanes}, {op.getLhs(), {row, zero}},
-                  {op.getPanels(), {panel, zero, zero}},
-                  {op.getOutput(), {row, column}},
-                  {k.index(from), k.index(from + depth)}, from > 0);
+  emitMicroKernel(k, {rows, columns / lanes, lanes}, {product.lhs, {row, zero}},
+                  {product.panels, {panel, zero, zero}},
+                  {product.output, {row, column}},
+                  {k.index(from), k.index(from + depth)},
+                  product.accumulate || from > 0);
 }
 
 /// A strip whose columns do not fill vectors: computed beside the output, then
-/// copied under a mask.
+/// copied, or added, under a mask.
 void MatmulEmitter::emitPartialStrip(Value panel, Value row, int64_t rows,
                                      int64_t columns) {
   int64_t width = llvm::alignTo(columns, lanes);
   Value zero = k.index(0), first = k.mul(panel, panels.getDimSize(2));
   Value scratch = k.scratch({rows, width}, output.getElementType());
-  emitMicroKernel(k, {rows, width / lanes, lanes}, {op.getLhs(), {row, zero}},
-                  {op.getPanels(), {panel, zero, zero}},
+  emitMicroKernel(k, {rows, width / lanes, lanes}, {product.lhs, {row, zero}},
+                  {product.panels, {panel, zero, zero}},
                   {scratch, {zero, zero}},
                   {zero, k.index(panels.getDimSize(1))},
                   /*accumulate=*/false);
@@ -118,9 +120,14 @@ void MatmulEmitter::emitPartialStrip(Value panel, Value row, int64_t rows,
   k.forLoop(zero, k.index(rows), 1, [&](Value r) {
     for (int64_t c = 0; c < columns; c += lanes) {
       Value vector = k.load(type, scratch, {r, k.index(c)});
-      vector::MaskedStoreOp::create(k.b, k.loc, op.getOutput(),
-                                    ValueRange{k.add(row, r), k.add(first, c)},
-                                    k.maskBelow(lanes, k.index(columns - c)),
+      Value mask = k.maskBelow(lanes, k.index(columns - c));
+      SmallVector<Value> at = {k.add(row, r), k.add(first, c)};
+      if (product.accumulate)
+        vector = k.addf(vector::MaskedLoadOp::create(
+                            k.b, k.loc, type, product.output, at, mask,
+                            k.constant(type, 0)),
+                        vector);
+      vector::MaskedStoreOp::create(k.b, k.loc, product.output, at, mask,
                                     vector);
     }
   });
@@ -128,7 +135,8 @@ void MatmulEmitter::emitPartialStrip(Value panel, Value row, int64_t rows,
 }
 } // namespace
 
-void mlir::attn::cpu::emitPackedMatmul(KernelBuilder &k, PackedMatmulOp op,
+void mlir::attn::cpu::emitPanelProduct(KernelBuilder &k,
+                                       const PanelProduct &product,
                                        const CpuTarget &target) {
-  MatmulEmitter(k, op, target).emit();
+  MatmulEmitter(k, product, target).emit();
 }

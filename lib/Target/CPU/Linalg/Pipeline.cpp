@@ -16,6 +16,9 @@ using namespace mlir::attn::cpu;
 void mlir::attn::cpu::addLinalgTensorPasses(OpPassManager &manager,
                                             int64_t vectorBits) {
   OpPassManager &functions = manager.nest<func::FuncOp>();
+  AttnPackFeedForwardPassOptions layers;
+  layers.vectorBits = vectorBits;
+  functions.addPass(createAttnPackFeedForwardPass(layers));
   AttnPackContractionsPassOptions pack;
   pack.vectorBits = vectorBits;
   functions.addPass(createAttnPackContractionsPass(pack));

@@ -40,16 +40,16 @@ bool hasRowsFirst(AffineMap map) {
 
 bool mlir::attn::cpu::isRowOperand(OpOperand &operand) {
   Operation *op = operand.getOwner();
-  if (isa<PackedMatmulOp>(op))
-    return operand.getOperandNumber() != 1;
+  if (auto rowWise = dyn_cast<RowWiseOpInterface>(op))
+    return rowWise.isReadByRow(operand);
   return isTensorOfRank1(operand.get()) &&
          hasRowsFirst(
              cast<linalg::LinalgOp>(op).getMatchingIndexingMap(&operand));
 }
 
 bool mlir::attn::cpu::isRowWise(Operation *op) {
-  if (auto product = dyn_cast<PackedMatmulOp>(op))
-    return product.hasPureTensorSemantics();
+  if (isa<RowWiseOpInterface>(op))
+    return cast<DestinationStyleOpInterface>(op).hasPureTensorSemantics();
   auto linalgOp = dyn_cast<linalg::LinalgOp>(op);
   if (!linalgOp || !isa<linalg::GenericOp, linalg::FillOp>(op) ||
       !linalgOp.hasPureTensorSemantics() || linalgOp.getNumLoops() == 0 ||
@@ -69,11 +69,9 @@ int64_t mlir::attn::cpu::workPerRow(Operation *op) {
   auto known = [](int64_t extent) {
     return ShapedType::isDynamic(extent) ? 256 : extent;
   };
-  if (auto product = dyn_cast<PackedMatmulOp>(op)) {
-    auto panels = cast<ShapedType>(product.getPanels().getType());
-    // Register tiles do 16 multiplications where a payload does one step.
-    return panels.getNumElements() / 16;
-  }
+  // Register tiles do 16 multiplications where a payload does one step.
+  if (auto rowWise = dyn_cast<RowWiseOpInterface>(op))
+    return rowWise.getMultiplicationsPerRow() / 16;
   auto linalgOp = cast<linalg::LinalgOp>(op);
   int64_t work = llvm::range_size(*linalgOp.getBlock());
   for (int64_t extent : llvm::drop_begin(linalgOp.getStaticLoopRanges()))

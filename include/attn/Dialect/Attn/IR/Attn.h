@@ -31,6 +31,7 @@
 #include "attn/Dialect/Attn/IR/AttnDialect.h.inc"
 #include "attn/Dialect/Attn/IR/AttnEnums.h.inc"
 #include "attn/Dialect/Attn/IR/AttnForms.h.inc"
+#include "attn/Dialect/Attn/IR/AttnRowWise.h.inc"
 namespace mlir::attn {
 /// All queries as one range.
 SmallVector<QueryRange> getAllQueries(OpBuilder &builder, Location loc,

@@ -8,6 +8,7 @@
 #ifndef ATTN_ALL
 #define ATTN_ALL
 
+include "attn/Dialect/Attn/IR/AttnFeedForward.td"
 include "attn/Dialect/Attn/IR/AttnForms.td"
 include "attn/Dialect/Attn/IR/AttnLinearAttention.td"
 include "attn/Dialect/Attn/IR/AttnLinearForms.td"

@@ -9,8 +9,10 @@
 #define ATTN_LINEAR_OPS
 
 include "attn/Dialect/Attn/IR/AttnPackedOps.td"
+include "attn/Dialect/Attn/IR/AttnRowWise.td"
 
-def Attn_PackedMatmulOp : Attn_TileOp<"packed_matmul"> {
+def Attn_PackedMatmulOp : Attn_TileOp<"packed_matmul", [
+    DeclareOpInterfaceMethods<Attn_RowWiseOpInterface>]> {
   let summary = "product of rows with a matrix in panels";
   let description = [{
     `output[m, n] = sum_k lhs[m, k] * panels[n / NR, k, n % NR]`, with the panels that `attn.pack panels` makes (its

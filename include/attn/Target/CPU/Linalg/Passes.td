@@ -141,6 +141,41 @@ def AttnPackContractionsPass : Pass<"attn-pack-contractions", "::mlir::func::Fun
   let statistics = [Statistic<"numPacked", "num-packed", "Number of contractions">];
 }
 
+def AttnPackFeedForwardPass : Pass<"attn-pack-feed-forward", "::mlir::func::FuncOp"> {
+  let summary = "feed-forward layers get their matrices in panels";
+  let description = [{
+    `attn.feed_forward` becomes `attn.packed_feed_forward`, whose matrices are packed by `attn.pack`, for constants at
+    compile time. Operands of f16 and bf16 are converted to f32, the type of its sums.
+
+    ```mlir
+    #up = affine_map<(m, k, h, n) -> (h, k)>
+    #down = affine_map<(m, k, h, n) -> (h, n)>
+    func.func @layer(%x: tensor<?x8xf32>, %w: tensor<64x8xf32>, %v: tensor<64x8xf32>, %init: tensor<?x8xf32>)
+        -> tensor<?x8xf32> {
+      %r = attn.feed_forward silu ins(%x : tensor<?x8xf32>) up(%w : tensor<64x8xf32>) down(%v : tensor<64x8xf32>)
+          outs(%init : tensor<?x8xf32>) maps [#up, #down] -> tensor<?x8xf32>
+      return %r : tensor<?x8xf32>
+    }
+    ```
+    becomes
+    ```mlir
+    ...
+    %1 = attn.pack panels ins(%arg1 : tensor<64x8xf32>) outs(%0 : tensor<2x8x32xf32>) map #map -> tensor<2x8x32xf32>
+    %2 = tensor.empty() : tensor<1x64x32xf32>
+    %3 = attn.pack panels ins(%arg2 : tensor<64x8xf32>) outs(%2 : tensor<1x64x32xf32>) map #map1 -> tensor<1x64x32xf32>
+    %4 = attn.packed_feed_forward silu ins(%arg0 : tensor<?x8xf32>) up(%1 : tensor<2x8x32xf32>) down(%3 : tensor<1x64x32xf32>) outs(%arg3 : tensor<?x8xf32>) tile 64, 512 -> tensor<?x8xf32>
+    ...
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::attn::AttnDialect",
+                           "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+  let options = [
+    Option<"vectorBits", "vector-bits", "int64_t", "512", "Width of a vector register">,
+    Option<"rows", "rows", "int64_t", "64", "Rows that have hidden values at once, unless the operation says">,
+    Option<"hiddenTile", "hidden-tile", "int64_t", "512", "Hidden values of a row at once">];
+  let statistics = [Statistic<"numPacked", "num-packed", "Number of layers">];
+}
+
 def ConvertLinalgToVectorPass : Pass<"convert-linalg-to-vector", "::mlir::func::FuncOp"> {
   let summary = "linalg and packed products on buffers become loops over vectors";
   let description = [{
