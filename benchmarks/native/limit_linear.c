@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Makes the kernels of a limits folder's linear.c callable, with the benchmark's
-// own inputs. Compiled with the folder on the include path. Causal random
-// features go by 64 positions, which is the program's best.
+// Makes the kernels of a limits folder's linear.c callable, with the
+// benchmark's own inputs. Compiled with the folder on the include path. Causal
+// random features go by 64 positions, which is the program's best.
 #define FC 64
 #define main limit_main
 #include "linear.c"

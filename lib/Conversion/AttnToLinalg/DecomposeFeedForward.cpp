@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "ScoreBuilder.h"
 #include "Decompositions.h"
+#include "ScoreBuilder.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -89,7 +89,8 @@ Value FeedForwardBuilder::apply(OpBuilder &nested, Location l, Value x) {
   }
   case Activation::GeluTanh: {
     Value cube = mul(mul(x, x), mul(x, constant(nested, l, 0.044715)));
-    Value inner = mul(add(x, cube), constant(nested, l, 0.79788456080286535588));
+    Value inner =
+        mul(add(x, cube), constant(nested, l, 0.79788456080286535588));
     Value tanh = math::TanhOp::create(nested, l, inner);
     return mul(mul(half, x), add(one, tanh));
   }
@@ -119,8 +120,8 @@ Value FeedForwardBuilder::activate(Value up, Value gate) {
   addInput(gate, {Op::kRow, Op::kHidden});
   addInput(op.getGateBias(), {Op::kHidden});
   maps.push_back(maps.front());
-  Value init = tensor::EmptyOp::create(
-      b, loc, tensor::getMixedSizes(b, loc, up), type);
+  Value init =
+      tensor::EmptyOp::create(b, loc, tensor::getMixedSizes(b, loc, up), type);
   return buildGeneric(
       b, loc, {Op::kRow, Op::kHidden}, inputs, maps, init,
       [&](OpBuilder &nested, Location l, ValueRange args) -> Value {
@@ -150,16 +151,14 @@ Value FeedForwardBuilder::finish(Value sum) {
     maps.push_back(mapOf({Op::kOutput}));
   }
   maps.push_back(maps.front());
-  auto target =
-      cast<FloatType>(getElementTypeOrSelf(op.getOutput().getType()));
+  auto target = cast<FloatType>(getElementTypeOrSelf(op.getOutput().getType()));
   return buildGeneric(
       b, loc, {Op::kRow, Op::kOutput}, inputs, maps, op.getOutput(),
       [&](OpBuilder &nested, Location l, ValueRange args) -> Value {
         Value result = args[0];
         if (op.getDownBias())
-          result =
-              arith::AddFOp::create(nested, l, result,
-                                    convertFloat(nested, l, args[1], type));
+          result = arith::AddFOp::create(
+              nested, l, result, convertFloat(nested, l, args[1], type));
         return convertFloat(nested, l, result, target);
       });
 }

@@ -38,8 +38,8 @@ static LogicalResult verifyRows(Operation *op, ShapedType input,
 //===----------------------------------------------------------------------===//
 
 int64_t FeedForwardOp::getHiddenSize() {
-  unsigned position = *getUpMap().getResultPosition(
-      getAffineDimExpr(kHidden, getContext()));
+  unsigned position =
+      *getUpMap().getResultPosition(getAffineDimExpr(kHidden, getContext()));
   return typeOf(getUp()).getDimSize(position);
 }
 
@@ -65,8 +65,7 @@ struct Matrix {
 } // namespace
 
 /// C1 and the matrices of C2; `extents` are those of the domain.
-static LogicalResult verifyMatrices(FeedForwardOp op,
-                                    ArrayRef<Matrix> matrices,
+static LogicalResult verifyMatrices(FeedForwardOp op, ArrayRef<Matrix> matrices,
                                     MutableArrayRef<int64_t> extents) {
   ArrayAttr maps = op.getIndexingMaps();
   if (maps.size() != matrices.size())
@@ -120,9 +119,9 @@ LogicalResult FeedForwardOp::verify() {
     return failure();
   if (getGateBias() && !getGate())
     return emitOpError() << "expected a gate for the gate_bias (C3)";
-  for (auto [bias, dim] : {std::pair(getUpBias(), kHidden),
-                           std::pair(getGateBias(), kHidden),
-                           std::pair(getDownBias(), kOutput)})
+  for (auto [bias, dim] :
+       {std::pair(getUpBias(), kHidden), std::pair(getGateBias(), kHidden),
+        std::pair(getDownBias(), kOutput)})
     if (bias && typeOf(bias).getShape() != ArrayRef<int64_t>{extents[dim]})
       return emitOpError() << "expected a bias of " << extents[dim]
                            << " elements (C3), got " << bias.getType();
@@ -208,8 +207,7 @@ LogicalResult PackedFeedForwardOp::verify() {
         getElementTypeOrSelf(type) != element)
       return emitOpError() << "expected one element type of f32, f64 (C2), got "
                            << type;
-  if (failed(
-          verifyRows(*this, typeOf(getInput()), typeOf(getOutput()), "C3")))
+  if (failed(verifyRows(*this, typeOf(getInput()), typeOf(getOutput()), "C3")))
     return failure();
   int64_t width = typeOf(getDown()).getDimSize(2);
   int64_t rows = getRows(), hiddenTile = getHiddenTile();

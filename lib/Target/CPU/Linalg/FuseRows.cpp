@@ -304,8 +304,9 @@ private:
     if (tiles < 8)
       tiles = llvm::alignTo(tiles, 2);
     rows = llvm::divideCeil(group.numRows, tiles);
-    return std::min<int64_t>(group.numRows,
-                             hasProduct ? std::min(most, int64_t(llvm::alignTo(rows, 4))) : rows);
+    return std::min<int64_t>(
+        group.numRows,
+        hasProduct ? std::min(most, int64_t(llvm::alignTo(rows, 4))) : rows);
   }
 
   void tile(RewriterBase &rewriter, const RowGroup &group) {

@@ -123,11 +123,10 @@ Value FeedForwardEmitter::emitCopy(Value input) {
   OpFoldResult columns = extent(input, 1);
   Value copy = view(apart, {attr(0), attr(0)}, {extent(input, 0), columns});
   k.forLoop(k.index(0), k.dim(input, 0), 1, [&](Value row) {
-    k.forLoop(k.index(0), k.dim(input, 1), type.getNumElements(),
-              [&](Value column) {
-                k.store(k.load(type, input, {row, column}), copy,
-                        {row, column});
-              });
+    k.forLoop(
+        k.index(0), k.dim(input, 1), type.getNumElements(), [&](Value column) {
+          k.store(k.load(type, input, {row, column}), copy, {row, column});
+        });
   });
   return copy;
 }
@@ -139,9 +138,8 @@ void FeedForwardEmitter::emitRows(Value input, Value result) {
   int64_t columns = tileColumns(), panels = columns / width;
   int64_t whole = op.getHiddenSize() / columns;
   if (whole > 0)
-    k.forLoop(k.index(0), k.index(whole * panels), panels, [&](Value panel) {
-      emitTile(input, result, panel, columns);
-    });
+    k.forLoop(k.index(0), k.index(whole * panels), panels,
+              [&](Value panel) { emitTile(input, result, panel, columns); });
   if (int64_t rest = op.getHiddenSize() % columns)
     emitTile(input, result, k.index(whole * panels), rest);
 }
@@ -175,8 +173,8 @@ void FeedForwardEmitter::emitTile(Value input, Value result, Value firstPanel,
   int64_t panels = llvm::divideCeil(columns, width);
   k.forLoop(k.index(0), k.index(panels), 1, [&](Value number) {
     Value panel = k.add(firstPanel, number);
-    Value part = view(hidden, {attr(0), k.mul(number, width)},
-                      {rows, attr(width)});
+    Value part =
+        view(hidden, {attr(0), k.mul(number, width)}, {rows, attr(width)});
     emitPanel(input, panel, part);
   });
   Value made = view(hidden, {attr(0), attr(0)}, {rows, attr(columns)});

@@ -97,11 +97,10 @@ void MatmulEmitter::emitRows(llvm::function_ref<void(Value, int64_t)> strip) {
 void MatmulEmitter::emitStrip(Value panel, Value row, int64_t rows,
                               int64_t columns, int64_t from, int64_t depth) {
   Value zero = k.index(0), column = k.mul(panel, panels.getDimSize(2));
-  emitMicroKernel(k, {rows, columns / lanes, lanes}, {product.lhs, {row, zero}},
-                  {product.panels, {panel, zero, zero}},
-                  {product.output, {row, column}},
-                  {k.index(from), k.index(from + depth)},
-                  product.accumulate || from > 0);
+  emitMicroKernel(
+      k, {rows, columns / lanes, lanes}, {product.lhs, {row, zero}},
+      {product.panels, {panel, zero, zero}}, {product.output, {row, column}},
+      {k.index(from), k.index(from + depth)}, product.accumulate || from > 0);
 }
 
 /// A strip whose columns do not fill vectors: computed beside the output, then
@@ -123,9 +122,9 @@ void MatmulEmitter::emitPartialStrip(Value panel, Value row, int64_t rows,
       Value mask = k.maskBelow(lanes, k.index(columns - c));
       SmallVector<Value> at = {k.add(row, r), k.add(first, c)};
       if (product.accumulate)
-        vector = k.addf(vector::MaskedLoadOp::create(
-                            k.b, k.loc, type, product.output, at, mask,
-                            k.constant(type, 0)),
+        vector = k.addf(vector::MaskedLoadOp::create(k.b, k.loc, type,
+                                                     product.output, at, mask,
+                                                     k.constant(type, 0)),
                         vector);
       vector::MaskedStoreOp::create(k.b, k.loc, product.output, at, mask,
                                     vector);
