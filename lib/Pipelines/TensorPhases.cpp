@@ -54,6 +54,7 @@ void mlir::attn::buildImportPipeline(OpPassManager &manager) {
 void mlir::attn::buildRaisePipeline(OpPassManager &manager) {
   addCleanUp(manager);
   manager.addNestedPass<func::FuncOp>(createRaiseLinalgToAttnPass());
+  manager.addNestedPass<func::FuncOp>(createRaiseLinalgToFeedForwardPass());
   addCleanUp(manager);
   manager.addPass(createAttnLabelOpsPass());
   manager.addPass(createAttnVerifyRaisedPass());
