@@ -10,6 +10,7 @@
 #include "attn/Target/CPU/Passes.h"
 #include "attn/Target/CPU/VectorizeBlock.h"
 
+#include "mlir/Dialect/AMX/AMXDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/X86Vector/X86VectorDialect.h"
@@ -107,7 +108,7 @@ struct LowerTilesPass : cpu::impl::AttnCpuLowerTilesPassBase<LowerTilesPass> {
 
   void runOnOperation() override {
     FailureOr<CpuTarget> described =
-        getCpuTarget(getOperation(), vectorBits, bf16Dot);
+        getCpuTarget(getOperation(), vectorBits, bf16Dot, amxBf16);
     if (failed(described))
       return signalPassFailure();
     const CpuTarget &target = *described;
