@@ -36,7 +36,8 @@ LogicalResult verifyEmittable(Operation *op) {
                                << "; bufferise first";
   if (op->getNumRegions() == 0 || op->getRegion(0).empty())
     return success();
-  bool isFeature = isa<LinearStateOp, LinearOutputOp, LinearChunkOp>(op);
+  bool isFeature =
+      isa<LinearStateOp, LinearOutputOp, LinearChunkOp, LinearStepOp>(op);
   if (Operation *culprit = findUnvectorizable(op->getRegion(0).front()))
     return culprit->emitOpError()
            << "expected only elementwise operations and constants in a "
@@ -97,6 +98,7 @@ LogicalResult emitKernel(KernelBuilder &k, Operation *op,
         emitLinearMerge(k, one, target);
         return success();
       })
+      .Case([&](LinearStepOp one) { return emitLinearStep(k, one, target); })
       .Default([](Operation *other) {
         return other->emitOpError()
                << "expected an operation that this target has a kernel for";
@@ -114,8 +116,10 @@ struct LowerTilesPass : cpu::impl::AttnCpuLowerTilesPassBase<LowerTilesPass> {
     const CpuTarget &target = *described;
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) {
-      // What works row by row is emitted with the linalg around it.
-      if (op->hasTrait<TileLevel>() && !isa<RowWiseOpInterface>(op))
+      // What works row by row is emitted with the linalg around it; one token
+      // of linear attention is of both levels.
+      if ((op->hasTrait<TileLevel>() && !isa<RowWiseOpInterface>(op)) ||
+          isa<LinearStepOp>(op))
         ops.push_back(op);
     });
     for (Operation *op : ops) {

@@ -478,6 +478,16 @@ struct TilePass : attn::impl::AttnTilePassBase<TilePass> {
       rewriter.replaceOp(op, LinearTiler(op, rewriter, sizes).tile());
       ++numLinear;
     }
+    SmallVector<LinearStepOp> steps;
+    getOperation().walk([&](LinearStepOp op) {
+      if (op.hasHeads())
+        steps.push_back(op);
+    });
+    for (LinearStepOp op : steps) {
+      IRRewriter rewriter(op);
+      rewriter.replaceOp(op, tileLinearStep(rewriter, op));
+      ++numLinear;
+    }
   }
 };
 } // namespace
