@@ -9,14 +9,6 @@
 // CHECK: %[[OWN:.*]] = tensor.extract_slice %[[OUT]][%[[B]], %[[H]], 0, 0]
 // CHECK: tensor.extract_slice %{{.*}}[%[[B]], %[[SHARED]], 0] [1, 1, 16] [1, 1, 1] : tensor<?x2x16xf32> to tensor<16xf32>
 // CHECK: attn.linear_step elu_plus_one {{.*}} state(%[[OWN]], {{.*}} final(%[[OWN]],
-func.func @in_place
-// CHECK-SAME: %[[S:[a-z0-9]+]]: tensor<?x8x16x16xf32>
-// CHECK: scf.forall (%[[B:.*]], %[[H:.*]]) in (%{{.*}}, 8) shared_outs({{.*}}, %[[OUT:.*]] = %[[S]]
-// CHECK: tensor.extract_slice %{{.*}}[%[[B]], %[[H]], 0] [1, 1, 16] [1, 1, 1] : tensor<?x8x16xf32> to tensor<16xf32>
-// CHECK: %[[SHARED:.*]] = {{.*}}%[[H]]
-// CHECK: tensor.extract_slice %{{.*}}[%[[B]], %[[SHARED]], 0] [1, 1, 16] [1, 1, 1] : tensor<?x2x16xf32> to tensor<16xf32>
-// CHECK: %[[OWN:.*]] = tensor.extract_slice %[[OUT]][%[[B]], %[[H]], 0, 0]
-// CHECK: attn.linear_step elu_plus_one {{.*}} state(%[[OWN]], {{.*}} final(%[[OWN]],
 func.func @in_place(%q: tensor<?x8x16xf32>, %k: tensor<?x2x16xf32>, %s: tensor<?x8x16x16xf32>, %z: tensor<?x8x16xf32>)
     -> (tensor<?x8x16xf32>, tensor<?x8x16x16xf32>, tensor<?x8x16xf32>) {
   %r:3 = attn.linear_step elu_plus_one ins(%q, %k, %k : tensor<?x8x16xf32>, tensor<?x2x16xf32>, tensor<?x2x16xf32>)
