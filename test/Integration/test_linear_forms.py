@@ -47,7 +47,7 @@ def test_favor_comes_near_with_more_features(mask, options):
         off = [run(case, f"favor,features={features},seed={seed}{options}", inputs) - exact for seed in range(4)]
         errors.append(np.sqrt(np.mean(np.square(off))))
     assert errors[1] < errors[0] / 2
-    assert errors[1] < 0.05 * np.sqrt(np.mean(exact**2))
+    assert errors[1] < 0.15 * np.sqrt(np.mean(exact**2))
 
 
 def test_measured_error(tmp_path):
