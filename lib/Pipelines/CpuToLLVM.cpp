@@ -25,6 +25,7 @@ static void addRuntimePasses(OpPassManager &manager) {
   manager.addPass(createCSEPass());
   manager.addNestedPass<func::FuncOp>(createAttnCPUPlanMemoryPass());
   manager.addPass(createAttnCPUOutlineParallelPass());
+  manager.addNestedPass<func::FuncOp>(createAttnCPUCheckMemoryPass());
 }
 
 /// Everything that has a form in several dialects, in the simplest of them.

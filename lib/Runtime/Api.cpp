@@ -11,6 +11,7 @@
 #include "ThreadPool.h"
 
 #include <cinttypes>
+#include <cstring>
 #include <memory>
 #include <new>
 
@@ -235,8 +236,10 @@ AttnStatus attn_module_call(const AttnModule *module, int64_t entry,
   if (code == 0)
     return ATTN_OK;
   const char *reason = module->lastError ? module->lastError() : nullptr;
-  return fail(ATTN_FAILED, "'%s': error %d%s%s", spec.name.c_str(), int(code),
-              reason ? ": " : "", reason ? reason : "");
+  bool isMemory = reason && strncmp(reason, "no memory", 9) == 0;
+  return fail(isMemory ? ATTN_OUT_OF_MEMORY : ATTN_FAILED, "'%s': error %d%s%s",
+              spec.name.c_str(), int(code), reason ? ": " : "",
+              reason ? reason : "");
 }
 
 AttnStatus attn_runtime_set_num_threads(int32_t count) {

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Small programs, compiled to libraries and run."""
 
+import pathlib
+import resource
+
 import numpy
 import pytest
 from library import compile_library
@@ -120,3 +123,39 @@ def test_intermediate_of_every_size(tmp_path):
         c, r = library.call("main", x, y)
         numpy.testing.assert_allclose(c, numpy.log(numpy.exp(x) + x), rtol=2e-6, atol=1e-6)
         numpy.testing.assert_allclose(r, numpy.log(numpy.exp(y) + y), rtol=2e-6, atol=1e-6)
+
+
+CHAIN = """
+func.func @main(%x: tensor<?x1xf32>) -> tensor<?x1xf32> {
+  %c0 = arith.constant 0 : index
+  %n = tensor.dim %x, %c0 : tensor<?x1xf32>
+  %zero = arith.constant 0.0 : f32
+  %empty = tensor.empty(%n, %n) : tensor<?x?xf32>
+  %init = linalg.fill ins(%zero : f32) outs(%empty : tensor<?x?xf32>) -> tensor<?x?xf32>
+  %one = tensor.empty(%n) : tensor<1x?xf32>
+  %xt = linalg.transpose ins(%x : tensor<?x1xf32>) outs(%one : tensor<1x?xf32>) permutation = [1, 0]
+  %square = linalg.matmul ins(%x, %xt : tensor<?x1xf32>, tensor<1x?xf32>) outs(%init : tensor<?x?xf32>) -> tensor<?x?xf32>
+  %fourth = linalg.matmul ins(%square, %square : tensor<?x?xf32>, tensor<?x?xf32>) outs(%init : tensor<?x?xf32>)
+      -> tensor<?x?xf32>
+  %column = tensor.empty(%n) : tensor<?x1xf32>
+  %start = linalg.fill ins(%zero : f32) outs(%column : tensor<?x1xf32>) -> tensor<?x1xf32>
+  %r = linalg.matmul ins(%fourth, %x : tensor<?x?xf32>, tensor<?x1xf32>) outs(%start : tensor<?x1xf32>) -> tensor<?x1xf32>
+  return %r : tensor<?x1xf32>
+}
+"""
+
+
+def test_no_memory(tmp_path):
+    """An allocation that fails ends the call with a message, and the next call works."""
+    library = compile_library(CHAIN, tmp_path)
+    small, large = numpy.ones((4, 1), "float32"), numpy.ones((1 << 14, 1), "float32")
+    assert (library.call("main", small)[0] == 16).all()
+    old = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(pathlib.Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + (200 << 20), old[1]))
+    try:
+        with pytest.raises(RuntimeError, match="no memory"):
+            library.call("main", large)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, old)
+    assert (library.call("main", small)[0] == 16).all()

@@ -80,24 +80,36 @@ void LowerAssert::lower(cf::AssertOp assertion,
   assertion.erase();
 }
 
+/// How what the function holds at an assertion is freed: allocations that come
+/// before it on every path, and are freed after it.
+static SmallVector<memref::DeallocOp> findLive(func::FuncOp function,
+                                               cf::AssertOp assertion) {
+  SmallVector<memref::DeallocOp> live;
+  Block *block = assertion->getBlock();
+  function.walk([&](memref::DeallocOp dealloc) {
+    Operation *alloc = dealloc.getMemref().getDefiningOp();
+    if (!alloc || alloc->getBlock() != &function.front() ||
+        !isa<func::ReturnOp>(dealloc->getBlock()->getTerminator()))
+      return;
+    bool isMade =
+             block != alloc->getBlock() || alloc->isBeforeInBlock(assertion),
+         isKept = block != dealloc->getBlock() ||
+                  assertion->isBeforeInBlock(dealloc);
+    if (isMade && isKept)
+      live.push_back(dealloc);
+  });
+  return live;
+}
+
 void LowerAssert::lowerIn(func::FuncOp function) {
   auto assertions = llvm::to_vector(function.getOps<cf::AssertOp>());
   if (assertions.empty())
     return;
-  // What the function allocates before any assertion is freed here too.
-  SmallVector<memref::DeallocOp> cleanUp;
-  function.walk([&](memref::DeallocOp dealloc) {
-    Operation *alloc = dealloc.getMemref().getDefiningOp();
-    bool isFirst = alloc && alloc->getBlock() == &function.front() &&
-                   isa<func::ReturnOp>(dealloc->getBlock()->getTerminator()) &&
-                   llvm::all_of(assertions, [&](cf::AssertOp assertion) {
-                     return assertion->getBlock() != alloc->getBlock() ||
-                            alloc->isBeforeInBlock(assertion);
-                   });
-    if (isFirst)
-      cleanUp.push_back(dealloc);
-  });
+  // Where each stands is asked before blocks are split.
+  SmallVector<SmallVector<memref::DeallocOp>> cleanUps;
   for (cf::AssertOp assertion : assertions)
+    cleanUps.push_back(findLive(function, assertion));
+  for (auto [assertion, cleanUp] : llvm::zip_equal(assertions, cleanUps))
     lower(assertion, cleanUp);
   numLowered += assertions.size();
 }

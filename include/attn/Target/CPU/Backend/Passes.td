@@ -8,7 +8,7 @@
 #ifndef ATTN_TARGET_CPU_BACKEND_PASSES
 #define ATTN_TARGET_CPU_BACKEND_PASSES
 
-include "mlir/Pass/PassBase.td"
+include "attn/Target/CPU/Backend/MemoryPasses.td"
 
 def AttnCPUExpandCopyPass : Pass<"attn-cpu-expand-copy"> {
   let summary = "copies between strided buffers become loops";
