@@ -163,7 +163,9 @@ SmallVector<Value> MemoryBuilder::update(UpdateMemoryOp op) {
     next = insertRows(extractRows(op.getMemory(), evicted, stay, stayType),
                       next, attr(0));
     next = insertRows(op.getAdded(), next, stay);
-    return {extractRows(next, attr(0), kept, keptType), gone};
+    if (next.getType() != keptType)
+      next = tensor::CastOp::create(b, loc, keptType, next);
+    return {next, gone};
   }
   Value all = tensor::EmptyOp::create(b, loc, withRows(total), element);
   all = insertRows(op.getMemory(), all, attr(0));
