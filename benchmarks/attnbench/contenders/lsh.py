@@ -19,20 +19,29 @@ from . import Prepared, Settings, Unsupported, limit
 CHUNK = 64
 
 
-def factors(n: int) -> list[int]:
-    """Even factors of two buckets a chunk."""
+def factors(n: int, most: int = 128) -> list[int]:
+    """Even factors of two buckets a chunk, which has two of them beyond 128; or powers of two that are at most `most`."""
     buckets = 2 * max(1, -(-n // CHUNK))
-    if buckets <= 128:
+    if buckets <= most:
         return [buckets]
+    if most < 128:
+        bits, digit = (buckets - 1).bit_length(), most.bit_length() - 1
+        count = -(-bits // digit)
+        return [2 ** ((bits + place) // count) for place in reversed(range(count))]
     first = 1
     while first * first < buckets:
         first *= 2
     return [first, 2 * (buckets // (2 * first))]
 
 
+def digits(case: Case) -> list[int]:
+    """The factors of a case; where it is about growth, as many as pay."""
+    return factors(case.n, 16 if case.kind == "lsh-long" else 128)
+
+
 def rotations(case: Case) -> np.ndarray:
     """As the tokens, multiples of 2^-5: f32 then hashes without rounding, and a million buckets are those of the check."""
-    shape = (case.heads, case.d, case.rounds, sum(factors(case.n)) // 2)
+    shape = (case.heads, case.d, case.rounds, sum(digits(case)) // 2)
     made = np.random.default_rng(case.n + case.rounds).standard_normal(shape, dtype=np.float32)
     return np.round(made * 32) / 32
 
@@ -48,7 +57,7 @@ def text(case: Case) -> str:
 func.func @main(%x: {x}, %value: {x}, %g: {g}) -> {x} {{
   %init = tensor.empty() : {x}
   %out = attn.lsh_attention ins(%x, %value : {x}, {x}) rotations(%g : {g}) outs(%init : {x}) maps [#x, #v, #v]
-      rounds {case.rounds} chunk {CHUNK} buckets {factors(case.n)} causal{flags} -> {x}
+      rounds {case.rounds} chunk {CHUNK} buckets {digits(case)} causal{flags} -> {x}
   return %out : {x}
 }}
 """
@@ -61,7 +70,7 @@ def bucket_ids(case: Case, x, g) -> np.ndarray:
         part, end = x[begin : begin + (1 << 15)].astype(np.float64), begin + (1 << 15)
         for round in range(case.rounds):
             first, stride = 0, 1
-            for factor in factors(case.n):
+            for factor in digits(case):
                 u = part @ g[:, round, first : first + factor // 2].astype(np.float64)
                 made[round, begin:end] += stride * np.argmax(np.concatenate([u, -u], -1), -1).astype(np.int32)
                 first, stride = first + factor // 2, stride * factor

@@ -30,10 +30,10 @@ def AttnExpandPass : Pass<"attn-expand"> {
 
     ```mlir
     ...
-      %all = tensor.empty() : tensor<8x4xf32>
-      %old = tensor.insert_slice %memory into %all[0, 0] [6, 4] [1, 1] : tensor<6x4xf32> into tensor<8x4xf32>
-      %both = tensor.insert_slice %h into %old[6, 0] [2, 4] [1, 1] : tensor<2x4xf32> into tensor<8x4xf32>
-      %new = tensor.extract_slice %both[2, 0] [6, 4] [1, 1] : tensor<8x4xf32> to tensor<6x4xf32>
+      %all = tensor.empty() : tensor<6x4xf32>
+      %stay = tensor.extract_slice %memory[2, 0] [4, 4] [1, 1] : tensor<6x4xf32> to tensor<4x4xf32>
+      %old = tensor.insert_slice %stay into %all[0, 0] [4, 4] [1, 1] : tensor<4x4xf32> into tensor<6x4xf32>
+      %new = tensor.insert_slice %h into %old[4, 0] [2, 4] [1, 1] : tensor<2x4xf32> into tensor<6x4xf32>
     ...
     ```
   }];

@@ -14,6 +14,7 @@
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Matchers.h"
 
 #include <limits>
 
@@ -64,6 +65,7 @@ private:
   Value generic(ValueRange inputs, ArrayRef<SmallVector<unsigned>> dims,
                 unsigned numDims, Value init, ScalarBody body);
   Value pool(CompressOp op, OpFoldResult rows);
+  Value turnWeight(Value weight);
   Value convolve(CompressOp op, OpFoldResult rows);
   Value neighbours(CompressOp op, OpFoldResult rows, int64_t taps);
   Value mostUsed(CompressOp op, OpFoldResult rows);
@@ -144,13 +146,32 @@ SmallVector<Value> MemoryBuilder::update(UpdateMemoryOp op) {
   OpFoldResult total = apply(s0 + s1, {old, rowsOf(op.getAdded())});
   require(total, apply(s0 + s1, {kept, evicted}),
           "expected room for all rows of memory and added in kept and evicted");
+  auto keptType = cast<RankedTensorType>(op.getKept().getType()),
+       evictedType = cast<RankedTensorType>(op.getEvicted().getType());
+  std::optional<int64_t> known = getConstantIntValue(old),
+                         leaving = getConstantIntValue(evicted);
+  if (known && leaving && *leaving <= *known) {
+    // Only rows of the memory leave: nothing has to be put together first.
+    Value gone = extractRows(op.getMemory(), attr(0), evicted, evictedType);
+    if (*leaving == *known && op.getAdded().getType() == keptType)
+      return {op.getAdded(), gone};
+    OpFoldResult stay = attr(*known - *leaving);
+    SmallVector<int64_t> stayShape(type.getShape());
+    stayShape[batch] = *known - *leaving;
+    RankedTensorType stayType = type.clone(stayShape);
+    Value next = tensor::EmptyOp::create(b, loc, withRows(kept), element);
+    next = insertRows(extractRows(op.getMemory(), evicted, stay, stayType),
+                      next, attr(0));
+    next = insertRows(op.getAdded(), next, stay);
+    if (next.getType() != keptType)
+      next = tensor::CastOp::create(b, loc, keptType, next);
+    return {next, gone};
+  }
   Value all = tensor::EmptyOp::create(b, loc, withRows(total), element);
   all = insertRows(op.getMemory(), all, attr(0));
   all = insertRows(op.getAdded(), all, old);
-  return {extractRows(all, evicted, kept,
-                      cast<RankedTensorType>(op.getKept().getType())),
-          extractRows(all, attr(0), evicted,
-                      cast<RankedTensorType>(op.getEvicted().getType()))};
+  return {extractRows(all, evicted, kept, keptType),
+          extractRows(all, attr(0), evicted, evictedType)};
 }
 
 /// Mean or maximum of every `rate` rows.
@@ -215,24 +236,43 @@ Value MemoryBuilder::neighbours(CompressOp op, OpFoldResult rows,
   return all;
 }
 
-Value MemoryBuilder::convolve(CompressOp op, OpFoldResult rows) {
-  auto weight = cast<RankedTensorType>(op.getWeight().getType());
-  int64_t size = weight.getDimSize(0), taps = weight.getDimSize(2);
-  // [D, D, taps] -> [taps, D, D], whose rows are those of one product.
+/// [D, D, taps] -> [taps * D, D], whose rows are those of one product.
+Value MemoryBuilder::turnWeight(Value weight) {
+  auto shape = cast<RankedTensorType>(weight.getType());
+  int64_t size = shape.getDimSize(0), taps = shape.getDimSize(2);
+  // The weights of a compiled model are turned here and now.
+  if (DenseElementsAttr known;
+      matchPattern(weight, m_Constant(&known)) && !known.isSplat()) {
+    auto values = known.getValues<APFloat>();
+    SmallVector<APFloat, 0> turned;
+    turned.reserve(values.size());
+    for (int64_t tap = 0; tap < taps; ++tap)
+      for (int64_t in = 0; in < size; ++in)
+        for (int64_t out = 0; out < size; ++out)
+          turned.push_back(values[(out * size + in) * taps + tap]);
+    auto type = RankedTensorType::get({taps * size, size}, element);
+    return arith::ConstantOp::create(b, loc,
+                                     DenseElementsAttr::get(type, turned));
+  }
   Value turned = tensor::EmptyOp::create(b, loc, {taps, size, size}, element);
   AffineMap from =
       AffineMap::getMultiDimMapWithTargets(3, {2, 1, 0}, b.getContext());
   SmallVector<utils::IteratorType> parallel(3, utils::IteratorType::parallel);
   turned = linalg::GenericOp::create(
-               b, loc, turned.getType(), op.getWeight(), turned,
+               b, loc, turned.getType(), weight, turned,
                ArrayRef<AffineMap>{from, b.getMultiDimIdentityMap(3)}, parallel,
                [](OpBuilder &in, Location l, ValueRange arguments) {
                  linalg::YieldOp::create(in, l, arguments[0]);
                })
                .getResult(0);
   SmallVector<ReassociationIndices> groups{{0, 1}, {2}};
-  Value matrix = tensor::CollapseShapeOp::create(b, loc, turned, groups);
-  Value input = neighbours(op, rows, taps);
+  return tensor::CollapseShapeOp::create(b, loc, turned, groups);
+}
+
+Value MemoryBuilder::convolve(CompressOp op, OpFoldResult rows) {
+  auto weight = cast<RankedTensorType>(op.getWeight().getType());
+  Value matrix = turnWeight(op.getWeight());
+  Value input = neighbours(op, rows, weight.getDimSize(2));
   Value zero = filledTensor(b, loc, withRows(rows), wide, 0);
   Value product = generic(
       {input, matrix}, {{0, 2}, {2, 1}, {0, 1}}, 3, zero,

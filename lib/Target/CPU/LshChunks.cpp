@@ -26,7 +26,7 @@ constexpr int64_t kLargeHead = 6 << 20;
 /// Heads below which there are too few of them to be tasks.
 constexpr int64_t kFewHeads = 8;
 /// Chunks of a task, and tasks of a round, when threads share a head.
-constexpr int64_t kTaskChunks = 8, kMaxTasks = 64;
+constexpr int64_t kTaskChunks = 16, kMaxTasks = 64;
 /// Queries of a strip.
 constexpr int64_t kStripRows = 8;
 } // namespace

@@ -55,7 +55,7 @@ private:
   void emitProducts(const Strip &strip);
   void emitProduct(const Strip &strip, int64_t column, int64_t vectors);
   void emitFallback(const Strip &strip);
-  void prefetchNext(const Strip &strip);
+  void prefetchNext(Value rank);
   // A row of scores.
   struct Row;
   Value emitKept(const Row &row, Value column);

@@ -239,6 +239,7 @@ void LshChunksEmitter::finishRow(const Row &row, Value reference, Value sum) {
 void LshChunksEmitter::emitRow(const Strip &strip, Value number,
                                bool isBounded) {
   Value rank = k.add(strip.first, number);
+  prefetchNext(rank);
   Range ranks = rowRanks(strip, rank);
   Value origin = k.add(strip.base, strip.columns.begin);
   Row row{number,
@@ -367,30 +368,29 @@ void LshChunksEmitter::emitFallback(const Strip &strip) {
 }
 
 /// The tokens of the next chunk are scattered over memory, and so is what is
-/// kept for each of them.
-void LshChunksEmitter::prefetchNext(const Strip &strip) {
-  Value next = k.add(strip.first, chunk);
+/// kept for each of them. A row at a time: all of a strip's lines at once would
+/// be more than the processor can wait for while it computes.
+void LshChunksEmitter::prefetchNext(Value rank) {
+  Value next = k.add(rank, chunk);
   int64_t lineElements = 512 / element.getIntOrFloatBitWidth();
   auto fetch = [&](Value memref, ValueRange at, bool isWrite) {
     memref::PrefetchOp::create(k.b, k.loc, memref, at, isWrite,
                                /*localityHint=*/2, /*isDataCache=*/true);
   };
-  k.ifThen(k.less(k.add(next, strip.rows - 1), count), [&] {
-    for (int64_t r = 0; r < strip.rows; ++r) {
-      Value token = positionAt(k.add(next, r));
-      auto fetchRow = [&](const TokenView &view, int64_t size, bool isWrite) {
-        for (int64_t column = 0; column < size; column += lineElements)
-          fetch(view.memref, view.at(batch, head, token, k.index(column)),
-                isWrite);
-      };
-      fetchRow(x, headSize, false);
-      fetchRow(value, valueSize, false);
-      fetchRow(output, valueSize, true);
-      fetch(op.getState(), sumAt(token), true);
-      fetch(op.getUnit(), rowAt(token), false);
-      if (codes)
-        fetch(op.getCode(), {batch, head, token, k.index(0)}, false);
-    }
+  k.ifThen(k.less(next, count), [&] {
+    Value token = positionAt(next);
+    auto fetchRow = [&](const TokenView &view, int64_t size, bool isWrite) {
+      for (int64_t column = 0; column < size; column += lineElements)
+        fetch(view.memref, view.at(batch, head, token, k.index(column)),
+              isWrite);
+    };
+    fetchRow(x, headSize, false);
+    fetchRow(value, valueSize, false);
+    fetchRow(output, valueSize, true);
+    fetch(op.getState(), sumAt(token), true);
+    fetch(op.getUnit(), rowAt(token), false);
+    if (codes)
+      fetch(op.getCode(), {batch, head, token, k.index(0)}, false);
   });
 }
 
@@ -409,7 +409,6 @@ void LshChunksEmitter::emitStrip(int64_t rows, Value rank, Value number) {
         end = rowRanks(strip, k.add(rank, rows - 1)).end;
   strip.columns = {k.sub(begin, strip.base), k.sub(end, strip.base)};
   strip.length = k.max(k.index(0), k.sub(end, begin));
-  prefetchNext(strip);
   packQueries(strip);
   emitScores(strip);
   if (hasScoreMod()) {
