@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pathlib
 
-CURVE = "reformer-"
+CURVE, ERROR = "reformer-", "favor-error-"
 
 
 def pyplot():
@@ -58,3 +58,19 @@ def curve(records: list[dict], folder: pathlib.Path) -> list[pathlib.Path]:
         return []
     title = f"{tokens} tokens a call in sequences of n, causal, 8 heads of 64"
     return [lines(series, folder / "reformer.svg", "exact", xlabel="n", ylabel="ms a call", title=title)]
+
+
+def favor_error(records: list[dict], folder: pathlib.Path) -> list[pathlib.Path]:
+    """FAVOR+'s distance from exact attention against the number of directions, beside a square root."""
+    series: dict[str, list[tuple[float, float]]] = {}
+    for record in records:
+        if record["case"].startswith(ERROR) and record["errors"].get("ours"):
+            kind, _, features = record["case"].removeprefix(ERROR).rpartition("-")
+            series.setdefault(kind or "positive", []).append((int(features), record["errors"]["ours"]))
+    if pyplot() is None or not any(len(points) > 1 for points in series.values()):
+        return []
+    first = min(series.get("positive") or next(iter(series.values())))
+    last = max(features for points in series.values() for features, _ in points)
+    series["features^-1/2"] = [first, (last, first[1] * (first[0] / last) ** 0.5)]
+    labels = {"xlabel": "directions", "ylabel": "error in norm", "title": "FAVOR+ against exact attention, 8 heads of 64"}
+    return [lines(series, folder / "favor-error.svg", "positive", **labels)]

@@ -85,7 +85,7 @@ def plot(records: list[dict], folder: pathlib.Path) -> list[pathlib.Path]:
     groups: dict[tuple, list[dict]] = {}
     for record in records:
         groups.setdefault((record["case"], record["d"]), []).append(record)
-    written = plots.curve(records, folder)
+    written = plots.curve(records, folder) + plots.favor_error(records, folder)
     for (case, size), group in groups.items():
         if len({record["n"] for record in group}) < 2 or group[0]["form"] == "encoder" or case.startswith(plots.CURVE):
             continue

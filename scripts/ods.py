@@ -49,8 +49,8 @@ def records(*files):
 
 
 def dialect_files():
-    """The .td files of our dialect's operations."""
-    return sorted(INCLUDE.glob("attn/Dialect/*/IR/*Ops.td"))
+    """The .td files that include all of a dialect."""
+    return sorted(INCLUDE.glob("attn/Dialect/*/IR/*All.td"))
 
 
 def pass_files():

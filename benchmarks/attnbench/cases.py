@@ -135,6 +135,9 @@ def _linear() -> list[Case]:
     for form, features, lengths in (("linear", 0, (4096, 16384, 65536)), ("favor", 256, (4096, 16384))):
         for name, mask in ((form, None), (f"{form}-causal", "causal")):
             made += _square(name, lengths, sizes=(64,), form=form, features=features, mask=mask, kind="linear")
+    for name in ("favor-error", "favor-error-hyperbolic"):
+        made += [Case(f"{name}-{features}", form="favor", features=features, n=1024, m=1024, kind="error")
+                 for features in (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)]
     lengths = (4096, 16384, 65536, 262144, 1048576)
     for name, mask in (("linear-long", None), ("linear-long-causal", "causal")):
         made += _square(name, lengths, sizes=(64,), form="linear", mask=mask, kind="linear-long", heads=2, kv_heads=2)

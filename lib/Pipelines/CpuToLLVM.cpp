@@ -47,7 +47,8 @@ static void addExpansionPasses(OpPassManager &manager) {
   addFunctionPass(arith::createArithExpandOpsPass());
 }
 
-static void addConversionPasses(OpPassManager &manager) {
+static void addConversionPasses(OpPassManager &manager,
+                                const CpuPipelineOptions &options) {
   ConvertVectorToLLVMPassOptions vector;
   vector.x86Vector = true;
   vector.vectorContractLowering = vector::VectorContractLowering::OuterProduct;
@@ -60,17 +61,25 @@ static void addConversionPasses(OpPassManager &manager) {
   manager.addPass(createConvertIndexToLLVMPass());
   manager.addPass(createUBToLLVMConversionPass());
   manager.addPass(createArithToLLVMConversionPass());
-  manager.addPass(createConvertControlFlowToLLVMPass());
+  if (options.amxBf16) {
+    // Loops carry tiles, so branches must be converted with them.
+    ConvertToLLVMPassOptions tiles;
+    tiles.filterDialects = {"amx", "cf"};
+    manager.addPass(createConvertToLLVMPass(tiles));
+  } else {
+    manager.addPass(createConvertControlFlowToLLVMPass());
+  }
   manager.addPass(createConvertFuncToLLVMPass());
   manager.addPass(createReconcileUnrealizedCastsPass());
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());
 }
 
-void mlir::attn::buildCpuToLLVMPipeline(OpPassManager &manager) {
+void mlir::attn::buildCpuToLLVMPipeline(OpPassManager &manager,
+                                        const CpuPipelineOptions &options) {
   addRuntimePasses(manager);
   addExpansionPasses(manager);
-  addConversionPasses(manager);
+  addConversionPasses(manager, options);
   manager.addPass(createAttnCPUMaskAsIntegersPass());
   manager.addPass(createAttnCPUExportEntriesPass());
 }

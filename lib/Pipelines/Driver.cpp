@@ -161,6 +161,7 @@ LogicalResult Compilation::runPhase(Phase phase) {
   CpuPipelineOptions pipeline;
   pipeline.vectorBits = cpu.vectorBits;
   pipeline.bf16Dot = cpu.hasBf16Dot;
+  pipeline.amxBf16 = cpu.hasAmxBf16;
   RewritePipelineOptions rewrite;
   rewrite.form = llvm::join(options.forms, ";");
   buildPhasePipeline(phase, manager, pipeline, rewrite);

@@ -27,6 +27,7 @@ static void addTensorPasses(OpPassManager &manager,
   cpu::AttnCpuPackOperandsPassOptions pack;
   pack.vectorBits = options.vectorBits;
   pack.bf16Dot = options.bf16Dot;
+  pack.amxBf16 = options.amxBf16;
   manager.addNestedPass<func::FuncOp>(cpu::createAttnCpuPackOperandsPass(pack));
   cpu::AttnCpuPackProjectionsPassOptions projections;
   projections.vectorBits = options.vectorBits;
@@ -43,6 +44,7 @@ static void addKernelPasses(OpPassManager &manager,
   cpu::AttnCpuLowerTilesPassOptions tiles;
   tiles.vectorBits = options.vectorBits;
   tiles.bf16Dot = options.bf16Dot;
+  tiles.amxBf16 = options.amxBf16;
   manager.addNestedPass<func::FuncOp>(cpu::createAttnCpuLowerTilesPass(tiles));
   cpu::addLinalgBufferPasses(manager, options.vectorBits);
   // Without an instruction for it, LLVM would call a function to round to bf16.
@@ -75,7 +77,7 @@ void mlir::attn::buildTargetPipeline(OpPassManager &manager,
   addTensorPasses(manager, options);
   buildCpuBufferizePipeline(manager, options);
   addKernelPasses(manager, options);
-  buildCpuToLLVMPipeline(manager);
+  buildCpuToLLVMPipeline(manager, options);
   manager.addPass(createAttnVerifyTargetPass());
 }
 
@@ -94,7 +96,7 @@ void mlir::attn::registerPipelines() {
   PassPipelineRegistration<CpuPipelineOptions>("attn-cpu-bufferize-pipeline",
                                                "Tensors to buffers",
                                                buildCpuBufferizePipeline);
-  PassPipelineRegistration<>(
+  PassPipelineRegistration<CpuPipelineOptions>(
       "attn-cpu-to-llvm-pipeline",
       "Loops on buffers to the LLVM dialect with the entry points of a library",
       buildCpuToLLVMPipeline);

@@ -10,6 +10,7 @@
 #include "attn/Import/Passes.h"
 #include "attn/Pipelines/Passes.h"
 #include "attn/Pipelines/Pipelines.h"
+#include "attn/Target/CPU/CpuTarget.h"
 
 #include "mlir/Conversion/TosaToArith/TosaToArith.h"
 #include "mlir/Conversion/TosaToLinalg/TosaToLinalg.h"
@@ -54,6 +55,7 @@ void mlir::attn::buildImportPipeline(OpPassManager &manager) {
 void mlir::attn::buildRaisePipeline(OpPassManager &manager) {
   addCleanUp(manager);
   manager.addNestedPass<func::FuncOp>(createRaiseLinalgToAttnPass());
+  manager.addNestedPass<func::FuncOp>(createRaiseLinalgToFeedForwardPass());
   addCleanUp(manager);
   manager.addPass(createAttnLabelOpsPass());
   manager.addPass(createAttnVerifyRaisedPass());
@@ -85,7 +87,10 @@ void mlir::attn::buildTilePipeline(OpPassManager &manager,
   manager.addNestedPass<func::FuncOp>(createAttnTileAsymmetricLshPass());
   manager.addNestedPass<func::FuncOp>(createAttnTileLshPass());
   manager.addNestedPass<func::FuncOp>(createAttnTileLowRankPass());
-  manager.addNestedPass<func::FuncOp>(createAttnTilePass());
+  AttnTilePassOptions tile;
+  if (options.amxBf16)
+    tile.pairRowAlign = cpu::CpuTarget::amxStripRows;
+  manager.addNestedPass<func::FuncOp>(createAttnTilePass(tile));
   addCleanUp(manager);
   manager.addPass(createAttnVerifyTiledPass());
 }

@@ -39,7 +39,10 @@ class Compiled:
 
     @staticmethod
     def evaluate(case, inputs, **flags):
-        module = Compiled._module(case.ir(), tuple(sorted(flags.items())))
+        return Compiled.call(Compiled._module(case.ir(), tuple(sorted(flags.items()))), case, inputs)
+
+    @staticmethod
+    def call(module, case, inputs):
         arrays = [Compiled._to_type(name, array, case.dtype) for name, array in zip(case.operands(), inputs, strict=True)]
         results = module.main(*arrays)
         results = results if isinstance(results, tuple) else (results,)

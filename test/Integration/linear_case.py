@@ -42,6 +42,7 @@ class LinearCase:
     scale: float | None = None
     feature_eps: float | None = None
     denominator_eps: float | None = None
+    chunk: int | None = None
     dynamic: bool = True
     seed: int = 0
     spread: float = 1.0
@@ -137,6 +138,7 @@ class LinearCase:
         lines += [f"      causal {self.causal}"] if self.causal else []
         for name in ("scale", "feature_eps", "denominator_eps"):
             lines += [f"      {name} {getattr(self, name):e}"] if getattr(self, name) is not None else []
+        lines += [f"      chunk {self.chunk}"] if self.chunk else []
         lines += [CUSTOM.replace("FLOAT", attention_case.MLIR_TYPES[self.accumulator])] if self.feature == "custom" else []
         values = ", ".join(f"%r#{number}" for number in range(len(outs)))
         return "\n".join([*lines, f"      -> {results}", f"  return {values} : {results}", "}", ""])

@@ -86,6 +86,7 @@ _SPARSE = {OURS: "ours:prepare", "flex": "torch_peers:prepare_flex", "hf": "hf_s
 _TABLES = {"attention": _ATTENTION, "sparse": _SPARSE, "memory": {OURS: "ours:prepare"}, "model": _MODEL,
            "compile": _COMPILE, "lsh": _LSH, "curve": {OURS: "lsh:prepare_curve"}, "lsh-pays": _LSH_PAYS,
            "lsh-long": {OURS: "lsh:prepare_ours"}, "linear": _LINEAR, "linear-long": {OURS: "linear:prepare_ours"},
+           "error": {OURS: "linear:prepare_error"},
            "lsh-gathered": {OURS: "lsh:prepare_ours", "in order": "lsh:prepare_in_order"},
            "low-rank": _LOW_RANK, "compressive": _COMPRESSIVE, "compressive-layer": _COMPRESSIVE}
 

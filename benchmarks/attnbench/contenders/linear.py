@@ -95,6 +95,39 @@ def prepare_ours(case: Case, inputs, settings: Settings) -> Prepared:
     return Prepared(lambda: module.main(*arguments, out=output), lambda: output, _error(case, inputs, w, lambda: output))
 
 
+def _exact(query, key, value) -> np.ndarray:
+    """Exact attention of one head in f64."""
+    scores = query.astype(np.float64) @ key.astype(np.float64).T / np.sqrt(query.shape[-1])
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    return weights @ value.astype(np.float64) / weights.sum(-1, keepdims=True)
+
+
+def prepare_error(case: Case, inputs, settings: Settings) -> Prepared:
+    """Exact attention that is asked to become FAVOR+; what is recorded is how far off it is, in norm.
+
+    Queries and keys have a quarter of the usual length: the variance of features grows with e^(|q + k|^2).
+    """
+    import attn_compiler
+
+    from .. import ir
+
+    query, key, value = 0.25 * inputs[0], 0.25 * inputs[1], inputs[2]
+    source = pathlib.Path(settings.build) / "ir" / f"{case.id}.mlir"
+    source.parent.mkdir(parents=True, exist_ok=True)
+    source.write_text(ir.text(case))
+    attn_compiler.set_num_threads(settings.threads)
+    hyperbolic = "true" if case.case.startswith("favor-error-hyperbolic") else "false"
+    module = attn_compiler.compile(source, form=f"favor,features={case.features},hyperbolic={hyperbolic}")
+    output = tensors.aligned(case.query_shape, np.float32)
+
+    def error() -> float:
+        wanted = np.stack([_exact(query[0, h], key[0, h], value[0, h]) for h in range(case.heads)])
+        return float(np.linalg.norm(output[0] - wanted) / np.linalg.norm(wanted))
+
+    notes = {"error": error, "tolerance": float("inf")}
+    return Prepared(lambda: module.main(query, key, value, out=output), lambda: output, notes)
+
+
 def prepare_limit(case: Case, inputs, settings: Settings) -> Prepared:
     if (case.heads, case.d, case.batch) != (8, 64, 1) or case.features not in (0, 256) or case.n % CHUNK:
         raise Unsupported("linear.c is written for 8 heads of size 64, 256 features and whole chunks")

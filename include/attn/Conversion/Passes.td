@@ -129,4 +129,47 @@ def RaiseLinalgToAttnPass : Pass<"raise-linalg-to-attn"> {
                            "::mlir::tensor::TensorDialect"];
 }
 
+def RaiseLinalgToFeedForwardPass : Pass<"raise-linalg-to-feed-forward"> {
+  let summary = "feed-forward layers found in linalg on tensors";
+  let description = [{
+    Finds two products with weights around an activation, with a gate or without, and makes `attn.feed_forward` of them.
+    Weights may be transposed, broadcast or reshaped on their way, rows may have several dimensions, and an activation may
+    be spelled in any way: it is recognised by its values. Biases are taken along. Attention is raised before.
+
+    What does not match exactly stays, with a remark of category `raise-linalg-to-feed-forward` that says what broke the
+    match.
+
+    ```mlir
+    func.func @layer(%x: tensor<8x4xf32>, %w: tensor<4x16xf32>, %v: tensor<16x4xf32>) -> tensor<8x4xf32> {
+      %zero = arith.constant 0.0 : f32
+      %e0 = tensor.empty() : tensor<8x16xf32>
+      %f0 = linalg.fill ins(%zero : f32) outs(%e0 : tensor<8x16xf32>) -> tensor<8x16xf32>
+      %u = linalg.matmul ins(%x, %w : tensor<8x4xf32>, tensor<4x16xf32>) outs(%f0 : tensor<8x16xf32>) -> tensor<8x16xf32>
+      %h = linalg.map ins(%u : tensor<8x16xf32>) outs(%e0 : tensor<8x16xf32>) (%in: f32, %out: f32) {
+        %max = arith.maximumf %in, %zero : f32
+        linalg.yield %max : f32
+      }
+      %e1 = tensor.empty() : tensor<8x4xf32>
+      %f1 = linalg.fill ins(%zero : f32) outs(%e1 : tensor<8x4xf32>) -> tensor<8x4xf32>
+      %y = linalg.matmul ins(%h, %v : tensor<8x16xf32>, tensor<16x4xf32>) outs(%f1 : tensor<8x4xf32>) -> tensor<8x4xf32>
+      return %y : tensor<8x4xf32>
+    }
+    ```
+
+    becomes
+
+    ```mlir
+    ...
+      %1 = attn.feed_forward relu ins(%arg0 : tensor<8x4xf32>) up(%arg1 : tensor<4x16xf32>) down(%arg2 : tensor<16x4xf32>) outs(%0 : tensor<8x4xf32>) maps [#map, #map1] -> tensor<8x4xf32>
+    ...
+    ```
+  }];
+  let options = [Option<"remarks", "remarks", "bool", "false", "emit a diagnostic for every layer that is missed">];
+  let statistics = [Statistic<"numRaised", "num-raised", "layers that were raised">,
+                    Statistic<"numMissed", "num-missed", "functions between products that were not raised">];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect", "::mlir::attn::AttnDialect",
+                           "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
 #endif // ATTN_CONVERSION_PASSES

@@ -23,6 +23,9 @@ struct CpuPipelineOptions : PassPipelineOptions<CpuPipelineOptions> {
   Option<bool> bf16Dot{*this, "bf16-dot",
                        llvm::cl::desc("The CPU multiplies pairs of bf16"),
                        llvm::cl::init(false)};
+  Option<bool> amxBf16{*this, "amx-bf16",
+                       llvm::cl::desc("The CPU multiplies tiles of bf16"),
+                       llvm::cl::init(false)};
 };
 
 /// What the phase rewrite is asked to do; attn-assign-forms says how it is
@@ -52,7 +55,8 @@ void buildTargetPipeline(OpPassManager &manager,
 /// LLVM dialect with the entry points of a library.
 void buildCpuBufferizePipeline(OpPassManager &manager,
                                const CpuPipelineOptions &options);
-void buildCpuToLLVMPipeline(OpPassManager &manager);
+void buildCpuToLLVMPipeline(OpPassManager &manager,
+                            const CpuPipelineOptions &options);
 
 void registerPipelines();
 

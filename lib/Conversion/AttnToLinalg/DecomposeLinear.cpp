@@ -74,6 +74,10 @@ private:
   Value sumOfProducts(ArrayRef<unsigned> dims, Value left, AffineMap leftMap,
                       Value right, AffineMap rightMap,
                       ArrayRef<unsigned> written, Value init = Value());
+  Value sumOf(ArrayRef<unsigned> dims, Value terms, AffineMap map, Value init,
+              ArrayRef<unsigned> written);
+  Value sumOfValues(ArrayRef<unsigned> dims, Value weights, AffineMap map,
+                    Value init, ArrayRef<unsigned> written);
   Value buildInputs(Value source, AffineMap map, unsigned position);
   Value buildExponents(Value x, Value projection, unsigned position);
   Value buildHalfNorms(Value x, unsigned position);
@@ -110,6 +114,35 @@ Value LinearDecomposer::sumOfProducts(ArrayRef<unsigned> dims, Value left,
                    Value product = arith::MulFOp::create(at, l, x, y);
                    return arith::AddFOp::create(at, l, args[2], product);
                  });
+}
+
+/// `init`, 0 if null, and all terms.
+Value LinearDecomposer::sumOf(ArrayRef<unsigned> dims, Value terms,
+                              AffineMap map, Value init,
+                              ArrayRef<unsigned> written) {
+  return generic(dims, {terms}, {map}, init ? init : fill(written, 0), written,
+                 [&](OpBuilder &at, Location l, ValueRange args) -> Value {
+                   return arith::AddFOp::create(at, l, args[1], args[0]);
+                 });
+}
+
+/// `init`, 0 if null, and the values by their weights. What a weight of 0 hides
+/// may be NaN.
+Value LinearDecomposer::sumOfValues(ArrayRef<unsigned> dims, Value weights,
+                                    AffineMap map, Value init,
+                                    ArrayRef<unsigned> written) {
+  return generic(
+      dims, {weights, op.getValue()}, {map, extend(op.getValueMap())},
+      init ? init : fill(written, 0), written,
+      [&](OpBuilder &at, Location l, ValueRange args) -> Value {
+        Value isNothing = arith::CmpFOp::create(
+            at, l, arith::CmpFPredicate::OEQ, args[0], constant(at, 0));
+        Value product = arith::MulFOp::create(
+            at, l, args[0], convertFloat(at, l, args[1], type));
+        product =
+            arith::SelectOp::create(at, l, isNothing, constant(at, 0), product);
+        return arith::AddFOp::create(at, l, args[2], product);
+      });
 }
 
 /// [outer, position, d]: sqrt(scale) times the operand, 0 for keys that are not
@@ -377,26 +410,9 @@ Value LinearDecomposer::buildOutput(Value query, Value weights) {
                               queryMap, initialSum,
                               mapOf(with({kFeature, D::kValueSize})), result);
   }
-  denominator =
-      generic(pairs, {weights}, {mapOf(pairs)},
-              denominator ? denominator : fill(row, 0), row,
-              [&](OpBuilder &at, Location l, ValueRange args) -> Value {
-                return arith::AddFOp::create(at, l, args[1], args[0]);
-              });
-  numerator = generic(
-      with({D::kQuery, D::kKey, D::kValueSize}), {weights, op.getValue()},
-      {mapOf(pairs), extend(op.getValueMap())},
-      numerator ? numerator : fill(result, 0), result,
-      [&](OpBuilder &at, Location l, ValueRange args) -> Value {
-        Value isNothing = arith::CmpFOp::create(
-            at, l, arith::CmpFPredicate::OEQ, args[0], constant(at, 0));
-        Value product = arith::MulFOp::create(
-            at, l, args[0], convertFloat(at, l, args[1], type));
-        return arith::AddFOp::create(at, l, args[2],
-                                     arith::SelectOp::create(at, l, isNothing,
-                                                             constant(at, 0),
-                                                             product));
-      });
+  denominator = sumOf(pairs, weights, mapOf(pairs), denominator, row);
+  numerator = sumOfValues(with({D::kQuery, D::kKey, D::kValueSize}), weights,
+                          mapOf(pairs), numerator, result);
   auto elementType = cast<FloatType>(
       cast<RankedTensorType>(op.getOutput().getType()).getElementType());
   return buildGeneric(
@@ -429,26 +445,10 @@ SmallVector<Value> LinearDecomposer::buildFinal(Value key) {
                   });
   SmallVector<unsigned> sums = with({kFeature, D::kValueSize});
   SmallVector<unsigned> norms = with({kFeature});
-  Value sum =
-      generic(with({kFeature, D::kValueSize, D::kKey}), {key, op.getValue()},
-              {mapOf(keys), extend(op.getValueMap())},
-              initialSum ? initialSum : fill(sums, 0), sums,
-              [&](OpBuilder &at, Location l, ValueRange args) -> Value {
-                Value isNothing = arith::CmpFOp::create(
-                    at, l, arith::CmpFPredicate::OEQ, args[0], constant(at, 0));
-                Value product = arith::MulFOp::create(
-                    at, l, args[0], convertFloat(at, l, args[1], type));
-                return arith::AddFOp::create(
-                    at, l, args[2],
-                    arith::SelectOp::create(at, l, isNothing, constant(at, 0),
-                                            product));
-              });
+  Value sum = sumOfValues(with({kFeature, D::kValueSize, D::kKey}), key,
+                          mapOf(keys), initialSum, sums);
   Value norm =
-      generic(with({kFeature, D::kKey}), {key}, {mapOf(keys)},
-              initialNorm ? initialNorm : fill(norms, 0), norms,
-              [&](OpBuilder &at, Location l, ValueRange args) -> Value {
-                return arith::AddFOp::create(at, l, args[1], args[0]);
-              });
+      sumOf(with({kFeature, D::kKey}), key, mapOf(keys), initialNorm, norms);
   SmallVector<Value> results{sum, norm};
   if (reference)
     results.push_back(reference);

@@ -10,6 +10,7 @@
 #include "attn/Target/CPU/Passes.h"
 #include "attn/Target/CPU/VectorizeBlock.h"
 
+#include "mlir/Dialect/AMX/AMXDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/X86Vector/X86VectorDialect.h"
@@ -35,7 +36,8 @@ LogicalResult verifyEmittable(Operation *op) {
                                << "; bufferise first";
   if (op->getNumRegions() == 0 || op->getRegion(0).empty())
     return success();
-  bool isFeature = isa<LinearStateOp, LinearOutputOp, LinearChunkOp>(op);
+  bool isFeature =
+      isa<LinearStateOp, LinearOutputOp, LinearChunkOp, LinearStepOp>(op);
   if (Operation *culprit = findUnvectorizable(op->getRegion(0).front()))
     return culprit->emitOpError()
            << "expected only elementwise operations and constants in a "
@@ -100,6 +102,7 @@ LogicalResult emitKernel(KernelBuilder &k, Operation *op,
         emitLinearMerge(k, one, target);
         return success();
       })
+      .Case([&](LinearStepOp one) { return emitLinearStep(k, one, target); })
       .Default([](Operation *other) {
         return other->emitOpError()
                << "expected an operation that this target has a kernel for";
@@ -111,14 +114,16 @@ struct LowerTilesPass : cpu::impl::AttnCpuLowerTilesPassBase<LowerTilesPass> {
 
   void runOnOperation() override {
     FailureOr<CpuTarget> described =
-        getCpuTarget(getOperation(), vectorBits, bf16Dot);
+        getCpuTarget(getOperation(), vectorBits, bf16Dot, amxBf16);
     if (failed(described))
       return signalPassFailure();
     const CpuTarget &target = *described;
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) {
-      // What works row by row is emitted with the linalg around it.
-      if (op->hasTrait<TileLevel>() && !isa<RowWiseOpInterface>(op))
+      // What works row by row is emitted with the linalg around it; one token
+      // of linear attention is of both levels.
+      if ((op->hasTrait<TileLevel>() && !isa<RowWiseOpInterface>(op)) ||
+          isa<LinearStepOp>(op))
         ops.push_back(op);
     });
     for (Operation *op : ops) {

@@ -77,6 +77,11 @@ private:
     }
     return AffineMap::get(3, 0, results, b.getContext());
   }
+  /// Pairs along a depth; AMX reads whole tiles of them.
+  int64_t pairsOf(int64_t depth) {
+    int64_t unit = usesAmx ? CpuTarget::amxRows : 1;
+    return llvm::alignTo(llvm::divideCeil(depth, 2), unit);
+  }
   Value packInto(PackLayout layout, Value source, Value valid, AffineMap map,
                  ArrayRef<int64_t> shape, Type type, double scale,
                  int64_t align) {
@@ -99,7 +104,7 @@ private:
   Location loc;
   const CpuTarget &target;
   Type element, accumulator;
-  bool isPaired = false, valuesInPlace = false;
+  bool isPaired = false, usesAmx = false, valuesInPlace = false;
   bool hasFewRows =
       false; ///< so few that keys are better read in place than packed
   int64_t lanes = 0, keyLimit = 0;
@@ -111,16 +116,17 @@ Value Packer::packQuery(Value query, double scale) {
   int64_t depth = cast<RankedTensorType>(op.getQuery().getType())
                       .getDimSize(*positionOf(0, Tile::kHeadSize));
   AffineMap map = packMap(0, Tile::kQuery, Tile::kHeadSize);
-  SmallVector<int64_t> shape{
-      acc.getDimSize(0), acc.getDimSize(1),
-      isPaired ? static_cast<int64_t>(llvm::alignTo(depth, 2)) : depth};
+  SmallVector<int64_t> shape{acc.getDimSize(0), acc.getDimSize(1),
+                             isPaired ? 2 * pairsOf(depth) : depth};
   bool hasGroup = map.isFunctionOfDim(0);
   Type type = isPaired ? element : accumulator;
   Value packed = packInto(PackLayout::Rows, query, Value(), map,
                           hasGroup ? ArrayRef<int64_t>(shape)
                                    : ArrayRef<int64_t>(shape).drop_front(),
                           type, isPaired ? 1.0 : scale,
-                          hasFewRows ? 1 : target.stripRows(acc.getDimSize(1)));
+                          hasFewRows ? 1
+                          : usesAmx  ? CpuTarget::amxStripRows
+                                     : target.stripRows(acc.getDimSize(1)));
   if (hasGroup)
     return packed;
   SmallVector<ReassociationIndices> groups{{0, 1}, {2}};
@@ -140,7 +146,7 @@ Value Packer::packKey() {
       static_cast<int64_t>(llvm::divideCeil(keyLimit, columns)), depth,
       columns};
   if (isPaired) {
-    shape[1] = llvm::divideCeil(depth, 2);
+    shape[1] = pairsOf(depth);
     shape.push_back(2);
   }
   if (hasFewRows)
@@ -179,8 +185,7 @@ FailureOr<Value> Packer::packRelative() {
           depth = type.getDimSize(1 - position);
   SmallVector<int64_t> shape{
       static_cast<int64_t>(llvm::divideCeil(*bound, columns)),
-      isPaired ? static_cast<int64_t>(llvm::divideCeil(depth, 2)) : depth,
-      columns};
+      isPaired ? pairsOf(depth) : depth, columns};
   if (isPaired)
     shape.push_back(2);
   return packInto(PackLayout::Panels, op.getRelative(), Value(),
@@ -221,7 +226,8 @@ Value Packer::packValue() {
     shape.push_back(2);
   return packInto(PackLayout::Rows, op.getValue(), op.getKeyValid(),
                   packMap(2, Tile::kKey, Tile::kValueSize), shape,
-                  isPaired ? element : accumulator, 1.0, 1);
+                  isPaired ? element : accumulator, 1.0,
+                  usesAmx ? 2 * CpuTarget::amxRows : 1);
 }
 
 LogicalResult Packer::pack() {
@@ -251,6 +257,7 @@ LogicalResult Packer::pack() {
   // A scale inside the exponent must not turn the order of scores around.
   if (scale <= 0)
     isPaired = false;
+  usesAmx = isPaired && target.usesAmx(acc.getDimSize(1));
   Value rows = tensor::DimOp::create(b, loc, op.getQuery(),
                                      *positionOf(0, Tile::kQuery));
   Value keys = tensor::DimOp::create(b, loc, op.getKey(), keyPosition);
@@ -329,7 +336,7 @@ struct PackOperandsPass
 
   void runOnOperation() override {
     FailureOr<CpuTarget> described =
-        getCpuTarget(getOperation(), vectorBits, bf16Dot);
+        getCpuTarget(getOperation(), vectorBits, bf16Dot, amxBf16);
     if (failed(described))
       return signalPassFailure();
     const CpuTarget &target = *described;

@@ -24,7 +24,6 @@ using namespace mlir::attn;
 using namespace mlir::attn::cpu;
 
 namespace {
-constexpr double kLowest = -1e30;
 /// Vectors whose sums are carried through a loop over rows together.
 constexpr int64_t kBlockVectors = 4;
 } // namespace
@@ -86,8 +85,9 @@ Value LinearKernel::copyRows(RowTile source, Value valid, int64_t width,
   return dest;
 }
 
-/// phi of a vector, without what softmax maps do.
-Value LinearKernel::applyMap(Value x) {
+Value attn::cpu::emitFeatureMap(KernelBuilder &k, FeatureMap map,
+                                Region &region, double featureEps, Value x) {
+  auto vector = cast<VectorType>(x.getType());
   Value zero = k.constant(vector, 0), result;
   switch (map) {
   case FeatureMap::EluPlusOne: {
@@ -104,7 +104,7 @@ Value LinearKernel::applyMap(Value x) {
     Block &block = region.front();
     IRMapping mapping;
     mapping.map(block.getArgument(0), x);
-    result = (*vectorizeScalarBlock(k.b, block, mapping, {lanes}))[0];
+    result = (*vectorizeScalarBlock(k.b, block, mapping, vector.getShape()))[0];
     break;
   }
   case FeatureMap::SoftmaxPositive:
@@ -142,6 +142,21 @@ void LinearKernel::prefetch(const RowTile &tile, Value row, bool isWrite) {
                                /*localityHint=*/3, /*isDataCache=*/true);
 }
 
+/// sqrt(scale) times a vector of a row of `source`, which ends with the last
+/// feature if it is the operand itself.
+Value LinearKernel::loadInput(const RowTile &source, bool isDirect, Value row,
+                              int64_t column) {
+  SmallVector<Value> at{row, k.index(column)};
+  Value x;
+  if (!isDirect || column + lanes <= features)
+    x = k.load(vector, source.memref, at);
+  else
+    x = vector::MaskedLoadOp::create(
+        k.b, k.loc, vector, source.memref, at,
+        k.maskBelow(lanes, k.index(features - column)), k.constant(vector, 0));
+  return scale == 1 ? x : k.mulf(x, k.constant(vector, std::sqrt(scale)));
+}
+
 void LinearKernel::emitPlainKeys(RowTile key, Value valid, Value norms) {
   RowTile source = key;
   bool isDirect = key.isRowMajor() && key.type().getElementType() == element;
@@ -171,16 +186,7 @@ void LinearKernel::emitPlainKeys(RowTile key, Value valid, Value norms) {
           Value flag = isValid(valid, row), zero = k.constant(vector, 0);
           for (auto [column, old] : llvm::zip_equal(at, carried)) {
             SmallVector<Value> indices{row, k.index(column)};
-            bool isWhole = !isDirect || column + lanes <= features;
-            Value x =
-                isWhole
-                    ? k.load(vector, source.memref, indices)
-                    : vector::MaskedLoadOp::create(
-                          k.b, k.loc, vector, source.memref, indices,
-                          k.maskBelow(lanes, k.index(features - column)), zero)
-                          .getResult();
-            if (scale != 1)
-              x = k.mulf(x, k.constant(vector, std::sqrt(scale)));
+            Value x = loadInput(source, isDirect, row, column);
             Value value = keepFeatures(applyMap(x), column, features);
             if (flag)
               value = k.select(flag, value, zero);
@@ -206,18 +212,10 @@ void LinearKernel::emitPlainQueries(RowTile query, RowTile output) {
       prefetch(query, row, false);
       prefetch(output, row, true);
     }
-    Value total = k.constant(vector, 0), zero = total;
+    Value total = k.constant(vector, 0);
     for (int64_t column = 0; column < width; column += lanes) {
       SmallVector<Value> indices{row, k.index(column)};
-      bool isWhole = !isDirect || column + lanes <= features;
-      Value x = isWhole
-                    ? k.load(vector, source.memref, indices)
-                    : vector::MaskedLoadOp::create(
-                          k.b, k.loc, vector, source.memref, indices,
-                          k.maskBelow(lanes, k.index(features - column)), zero)
-                          .getResult();
-      if (scale != 1)
-        x = k.mulf(x, k.constant(vector, std::sqrt(scale)));
+      Value x = loadInput(source, isDirect, row, column);
       Value value = keepFeatures(applyMap(x), column, features);
       k.store(value, queryFeatures, indices);
       total = k.fma(value, k.load(vector, norm, {k.index(column)}), total);
@@ -265,7 +263,7 @@ void LinearKernel::emitHalfNorms(Value input, Value count) {
 
 /// The largest exponent of a row, or absolute value of one.
 Value LinearKernel::emitLargest(Value row, int64_t draws) {
-  Value lowest = k.constant(vector, kLowest);
+  Value lowest = k.constant(vector, kLowestExponent);
   auto read = [&](Value column) -> Value {
     Value u = k.load(vector, exponents, {row, column});
     return map == FeatureMap::SoftmaxHyperbolic
@@ -302,7 +300,7 @@ void LinearKernel::emitRescale(Value factor) {
 /// Raises the reference to the next whole number above the exponents of these
 /// keys.
 void LinearKernel::emitReference(Value count, Value valid) {
-  Value lowest = k.constant(element, kLowest), zero = k.index(0);
+  Value lowest = k.constant(element, kLowestExponent), zero = k.index(0);
   Value top =
       k.forLoop(zero, count, 1, {lowest}, [&](Value row, ValueRange carried) {
         Value own = k.subf(emitLargest(row, draws), k.load(halfNorms, {row}));

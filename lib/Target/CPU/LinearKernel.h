@@ -32,6 +32,13 @@ struct RowTile {
   SmallVector<Value> at(Value rowIndex, Value columnIndex) const;
 };
 
+/// Below every exponent, and finite.
+inline constexpr double kLowestExponent = -1e30;
+
+/// phi of a vector, for maps that are not softmax maps.
+Value emitFeatureMap(KernelBuilder &k, FeatureMap map, Region &region,
+                     double featureEps, Value x);
+
 class LinearKernel {
 public:
   template <typename OpTy>
@@ -67,7 +74,11 @@ private:
   void setUp(const CpuTarget &target);
   bool isSoftmax() const { return isSoftmaxMap(map); }
   Value copyRows(RowTile source, Value valid, int64_t width, int64_t align);
-  Value applyMap(Value x);
+  Value applyMap(Value x) {
+    return emitFeatureMap(k, map, region, featureEps, x);
+  }
+  Value loadInput(const RowTile &source, bool isDirect, Value row,
+                  int64_t column);
   Value keepFeatures(Value features, int64_t first, int64_t count);
   Value isValid(Value valid, Value row);
   void prefetch(const RowTile &tile, Value row, bool isWrite);

@@ -369,24 +369,31 @@ void LshChunksEmitter::emitFallback(const Strip &strip) {
   });
 }
 
-/// The tokens of the next chunk are scattered over memory.
+/// The tokens of the next chunk are scattered over memory, and so is what is
+/// kept for each of them.
 void LshChunksEmitter::prefetchNext(const Strip &strip) {
   Value next = k.add(strip.first, chunk);
   int64_t lineElements = 512 / element.getIntOrFloatBitWidth();
+  auto fetch = [&](Value memref, ValueRange at, bool isWrite) {
+    memref::PrefetchOp::create(k.b, k.loc, memref, at, isWrite,
+                               /*localityHint=*/2, /*isDataCache=*/true);
+  };
   k.ifThen(k.less(k.add(next, strip.rows - 1), count), [&] {
     for (int64_t r = 0; r < strip.rows; ++r) {
       Value token = positionAt(k.add(next, r));
-      auto fetch = [&](const TokenView &view, int64_t size, bool isWrite) {
+      auto fetchRow = [&](const TokenView &view, int64_t size, bool isWrite) {
         for (int64_t column = 0; column < size; column += lineElements)
-          memref::PrefetchOp::create(
-              k.b, k.loc, view.memref,
-              view.at(batch, head, token, k.index(column)), isWrite,
-              /*localityHint=*/2, /*isDataCache=*/true);
+          fetch(view.memref, view.at(batch, head, token, k.index(column)),
+                isWrite);
       };
-      fetch(x, headSize, false);
+      fetchRow(x, headSize, false);
       if (!hasOwnKeys())
-        fetch(value, valueSize, false);
-      fetch(output, valueSize, true);
+        fetchRow(value, valueSize, false);
+      fetchRow(output, valueSize, true);
+      fetch(op.getState(), sumAt(token), true);
+      fetch(op.getUnit(), rowAt(token), false);
+      if (codes)
+        fetch(op.getCode(), {batch, head, token, k.index(0)}, false);
     }
   });
 }

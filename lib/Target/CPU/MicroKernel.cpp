@@ -7,7 +7,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "attn/Target/CPU/MicroKernel.h"
+#include "attn/Target/CPU/CpuTarget.h"
 
+#include "mlir/Dialect/AMX/AMXDialect.h"
 #include "mlir/Dialect/X86Vector/X86VectorDialect.h"
 
 using namespace mlir;
@@ -89,9 +91,56 @@ SmallVector<Value> attn::cpu::emitProduct(KernelBuilder &k,
                    });
 }
 
+/// The product through AMX: `rows` / 16 times `vectors` tiles of C stay in tile
+/// registers, of which there are 8; two by two of them leave room for those of
+/// A and B.
+static void emitAmxKernel(KernelBuilder &k, MicroKernelShape shape,
+                          const TileRef &a, const TileRef &b, const TileRef &c,
+                          DepthRange depth, bool accumulate) {
+  constexpr int64_t unit = CpuTarget::amxRows;
+  Type single = k.b.getF32Type();
+  auto sums = amx::TileType::get({unit, unit}, single),
+       pairs = amx::TileType::get({unit, 2 * unit}, k.b.getBF16Type());
+  int64_t tiles = shape.rows / unit;
+  auto load = [&](amx::TileType type, const TileRef &from, Value row,
+                  int64_t rows, Value column, int64_t columns) -> Value {
+    return amx::TileLoadOp::create(
+        k.b, k.loc, type, from.memref,
+        offsetIndices(k, from, row, rows, column, columns));
+  };
+  SmallVector<Value> initial;
+  for (int64_t r = 0; r < tiles; ++r)
+    for (int64_t v = 0; v < shape.vectors; ++v)
+      initial.push_back(
+          accumulate ? load(sums, c, Value(), r * unit, Value(), v * unit)
+                     : amx::TileZeroOp::create(k.b, k.loc, sums).getResult());
+  SmallVector<Value> result = k.forLoop(
+      depth.from, depth.to, unit, initial, [&](Value step, ValueRange carried) {
+        SmallVector<Value> rows, columns, next;
+        for (int64_t r = 0; r < tiles; ++r)
+          rows.push_back(load(pairs, a, Value(), r * unit, k.mul(step, 2), 0));
+        for (int64_t v = 0; v < shape.vectors; ++v)
+          columns.push_back(load(pairs, b, step, 0, Value(), v * 2 * unit));
+        for (int64_t r = 0; r < tiles; ++r)
+          for (int64_t v = 0; v < shape.vectors; ++v)
+            next.push_back(
+                amx::TileMulFOp::create(k.b, k.loc, sums, rows[r], columns[v],
+                                        carried[r * shape.vectors + v]));
+        return next;
+      });
+  for (int64_t r = 0; r < tiles; ++r)
+    for (int64_t v = 0; v < shape.vectors; ++v)
+      amx::TileStoreOp::create(
+          k.b, k.loc, c.memref,
+          offsetIndices(k, c, Value(), r * unit, Value(), v * unit),
+          result[r * shape.vectors + v]);
+}
+
 void attn::cpu::emitMicroKernel(KernelBuilder &k, MicroKernelShape shape,
                                 TileRef a, TileRef b, TileRef c,
                                 DepthRange depth, bool accumulate) {
+  if (shape.isAmx)
+    return emitAmxKernel(k, shape, a, b, c, depth, accumulate);
   auto type = k.vectorOf(shape.lanes,
                          cast<MemRefType>(c.memref.getType()).getElementType());
   SmallVector<Value> initial;

@@ -24,6 +24,8 @@ namespace {
 /// Strips of register tiles that share a score tile: 96 x 256 f32 scores are 96
 /// KiB, of which a panel's part is in L1.
 constexpr int64_t kStripsPerScoreTile = 8;
+/// Of AMX, whose strips are higher: the same 96 rows.
+constexpr int64_t kAmxStripsPerScoreTile = 3;
 
 class OnlinePackedEmitter {
 public:
@@ -34,14 +36,20 @@ public:
         stripRows(target.stripRows(accType.getDimSize(1))) {
     auto keyType = cast<MemRefType>(op.getKey().getType());
     isPaired = keyType.getElementType() != softmax.getElement();
+    isAmx = isPaired && target.usesAmx(accType.getDimSize(1));
+    if (isAmx) {
+      stripRows = CpuTarget::amxStripRows;
+      softmax.setDepthUnit(2 * CpuTarget::amxRows);
+    }
     key = isPaired ? flattenPairs(op.getKey()) : op.getKey();
     value = isPaired ? flattenPairs(op.getValue()) : op.getValue();
     panelColumns =
         cast<MemRefType>(key.getType()).getShape().back() / (isPaired ? 2 : 1);
     if (op.getRelative())
       relative = isPaired ? flattenPairs(op.getRelative()) : op.getRelative();
-    scoreRows =
-        std::min(kStripsPerScoreTile * stripRows, accType.getDimSize(1));
+    scoreRows = std::min(
+        (isAmx ? kAmxStripsPerScoreTile : kStripsPerScoreTile) * stripRows,
+        accType.getDimSize(1));
   }
 
   void emit();
@@ -75,7 +83,7 @@ private:
   RowSoftmax softmax;
   MemRefType accType;
   int64_t lanes, stripRows, panelColumns, scoreRows;
-  bool isPaired;
+  bool isPaired, isAmx;
   Value key, value, relative; ///< with pairs flattened
   Value relativeScores;       ///< [strip rows][lanes + columns]
 };
@@ -154,7 +162,7 @@ void OnlinePackedEmitter::emitScores(Value group, Value firstRow, Value rows,
                                      KeySpan tile, Value column0) {
   auto queryType = cast<MemRefType>(op.getQuery().getType());
   Value depth = k.index(queryType.getDimSize(2) / (isPaired ? 2 : 1));
-  MicroKernelShape shape{stripRows, panelColumns / lanes, lanes};
+  MicroKernelShape shape{stripRows, panelColumns / lanes, lanes, isAmx};
   Value strips = k.ceilDiv(rows, stripRows), zero = k.index(0);
   k.forLoop(column0, tile.end, panelColumns, [&](Value column) {
     Value panel =
@@ -198,7 +206,7 @@ void OnlinePackedEmitter::emitRelative(Value group, Value firstRow,
     Value panel = k.b.createOrFold<arith::DivUIOp>(k.loc, position,
                                                    k.index(panelColumns));
     emitMicroKernel(
-        k, {stripRows, panelColumns / lanes, lanes},
+        k, {stripRows, panelColumns / lanes, lanes, isAmx},
         {op.getRelativeQuery(), {group, first, zero}},
         {relative, {panel, zero, zero}},
         {relativeScores, {zero, k.add(k.sub(position, begin), lanes)}},
@@ -236,15 +244,18 @@ void OnlinePackedEmitter::emitValues(Value group, Value firstRow, Value rows,
             depth = k.max(zero, k.sub(range.end, range.begin));
       Value valueColumn = column, valueRow = begin;
       if (isPaired) { // whole pairs: probabilities beyond the range are zero
-        begin = k.alignDown(begin, 2);
+        int64_t unit = isAmx ? 2 * CpuTarget::amxRows : 2;
+        begin = k.alignDown(begin, unit);
         Value half = k.index(2);
+        // An empty range must not become one by its beginning.
+        Value end = k.select(k.less(range.begin, range.end), range.end, begin);
         depth = k.b.createOrFold<arith::DivUIOp>(
-            k.loc, k.alignUp(k.max(zero, k.sub(range.end, begin)), 2), half);
+            k.loc, k.alignUp(k.sub(end, begin), unit), half);
         valueRow = k.b.createOrFold<arith::DivUIOp>(k.loc, begin, half);
         valueColumn = k.mul(column, 2);
       }
       emitMicroKernel(
-          k, {stripRows, vectors, lanes},
+          k, {stripRows, vectors, lanes, isAmx},
           {softmax.getProbabilities(), {row, k.sub(begin, column0)}},
           {value, {valueRow, valueColumn}},
           {op.getAcc(), {group, k.add(firstRow, row), column}}, {zero, depth},

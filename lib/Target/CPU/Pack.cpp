@@ -9,6 +9,8 @@
 
 #include "attn/Target/CPU/Kernels.h"
 
+#include "llvm/Support/MathExtras.h"
+
 using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::cpu;
@@ -197,6 +199,16 @@ void PackEmitter::emitPairedRows(Value group) {
   Value whole = k.b.createOrFold<arith::DivUIOp>(k.loc, rows, k.index(2));
   k.forLoop(k.index(0), whole, 1, [&](Value pair) { emitPair(pair, true); });
   k.ifThen(k.less(k.mul(whole, 2), rows), [&] { emitPair(whole, false); });
+  if (op.getAlign() == 1)
+    return;
+  int64_t align = llvm::divideCeil(op.getAlign(), 2);
+  Value first = k.ceilDiv(rows, 2),
+        end = k.mul(k.ceilDiv(first, align), k.index(align));
+  Value zero = k.constant(k.vectorOf(2 * lanes, dest.getElementType()), 0);
+  k.forLoop(first, end, 1, [&](Value pair) {
+    for (int64_t column = 0; column < width; column += lanes)
+      k.store(zero, flat, destIndices(group, {pair, k.index(2 * column)}));
+  });
 }
 
 /// `lanes` rows from `firstRow` on become lanes [lane, lane + lanes) of a

@@ -109,6 +109,15 @@ Value RowSoftmax::emitExponentials(Value localRow, Value from, Value to,
   return k.reduceAdd(k.addf(sums[0], sums[1]));
 }
 
+/// Probabilities of vectors [from, to) become zero.
+void RowSoftmax::emitZeros(Value localRow, Value from, Value to) {
+  auto type = k.vectorOf(
+      lanes, cast<MemRefType>(probabilities.getType()).getElementType());
+  k.forLoop(from, to, lanes, [&](Value column) {
+    k.store(k.constant(type, 0), probabilities, {localRow, column});
+  });
+}
+
 void RowSoftmax::emitRescale(Value group, Value row, Value factor) {
   Value all = k.broadcast(vectorType, factor);
   for (int64_t column = 0; column < accType.getDimSize(2); column += lanes) {
@@ -148,4 +157,9 @@ void RowSoftmax::emitRow(Value group, Value row, Value localRow, KeySpan strip,
   Value subtrahend = k.select(isEmpty, k.constant(element, 0), newMax);
   Value sum = emitExponentials(localRow, from, to, subtrahend);
   k.store(k.addf(sum, k.load(op.getSum(), at)), op.getSum(), at);
+  if (depthUnit <= lanes)
+    return;
+  emitZeros(localRow, k.sub(k.alignDown(strip.begin, depthUnit), column0),
+            from);
+  emitZeros(localRow, to, k.sub(k.alignUp(strip.end, depthUnit), column0));
 }

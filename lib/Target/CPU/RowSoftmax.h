@@ -39,6 +39,10 @@ public:
         stored == element ? scores : k.scratch({rows, columns}, stored);
   }
 
+  /// Probabilities are zero from the strip's range up to multiples of `unit`,
+  /// which the product with the values reads.
+  void setDepthUnit(int64_t unit) { depthUnit = unit; }
+
   /// The keys of this tile that rows [firstRow, lastRow] of a head of the
   /// group may see.
   KeySpan keyRange(Value group, Value firstRow, Value lastRow);
@@ -62,6 +66,7 @@ private:
   Value emitMax(Value localRow, Value from, Value to);
   Value emitExponentials(Value localRow, Value from, Value to,
                          Value subtrahend);
+  void emitZeros(Value localRow, Value from, Value to);
   void emitRescale(Value group, Value row, Value factor);
 
   KernelBuilder &k;
@@ -70,6 +75,7 @@ private:
   MemRefType accType;
   Type element;
   int64_t lanes;
+  int64_t depthUnit = 1;
   VectorType vectorType;
   /// What scores are still to be multiplied by, within the exponent.
   double scoreScale = 1;

@@ -26,6 +26,9 @@ FORMS = [
     ("LSH 4 rounds", "lsh,rounds=4", "lsh,rounds=4"),
     ("LSH 8 rounds", "lsh,rounds=8", "lsh,rounds=8"),
     ("BigBird", "bigbird", "bigbird"),
+    ("FAVOR+ 256 features", "favor", "favor"),
+    ("FAVOR+ 1024 features", "favor,features=1024", "favor,features=1024"),
+    ("linear, elu + 1", "linear", "linear"),
 ]
 LENGTHS = (4096, 16384)
 DOCUMENTS = 32

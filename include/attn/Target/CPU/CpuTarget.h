@@ -23,6 +23,8 @@ struct CpuTarget {
   int64_t vectorBits = 512;
   /// Has vdpbf16ps (AVX512-BF16).
   bool hasBf16Dot = false;
+  /// Has tdpbf16ps on tile registers (AMX-BF16).
+  bool hasAmxBf16 = false;
 
   int64_t lanes(int64_t elementBits = 32) const {
     return vectorBits / elementBits;
@@ -39,6 +41,13 @@ struct CpuTarget {
   /// Rows this many bytes apart, or a multiple, compete for the same sets of a
   /// first-level cache, as a register tile reads many of them at once.
   static constexpr int64_t criticalStride = 2048;
+  /// Rows of C, and pairs of depth, of one AMX tile; products take two by two.
+  static constexpr int64_t amxRows = 16;
+  static constexpr int64_t amxStripRows = 2 * amxRows;
+  /// Whether products of pairs go through AMX tiles where C has so many rows.
+  bool usesAmx(int64_t rows) const {
+    return hasAmxBf16 && rows % amxStripRows == 0;
+  }
   /// Vectors across the register tile.
   static constexpr int64_t tileVectors = 2;
   /// Columns of the register tile, the width of a panel.
@@ -49,11 +58,12 @@ struct CpuTarget {
 
 /// The target that a pass's options describe, or an error at `op`.
 inline FailureOr<CpuTarget> getCpuTarget(Operation *op, int64_t vectorBits,
-                                         bool hasBf16Dot) {
+                                         bool hasBf16Dot,
+                                         bool hasAmxBf16 = false) {
   if (vectorBits != 256 && vectorBits != 512)
     return op->emitError("expected vector-bits of 256 or 512, got ")
            << vectorBits;
-  return CpuTarget{vectorBits, hasBf16Dot};
+  return CpuTarget{vectorBits, hasBf16Dot, hasAmxBf16 && hasBf16Dot};
 }
 
 } // namespace mlir::attn::cpu

@@ -73,9 +73,11 @@ public:
   }
   /// x > y ? x : y, one instruction; y where either is NaN.
   Value maxf(Value x, Value y) { return select(greater(x, y), x, y); }
+  /// The sum of a vector's lanes, by halves: in order it would be a chain of as
+  /// many additions as there are lanes.
   Value reduceAdd(Value vector) {
     return vector::ReductionOp::create(b, loc, vector::CombiningKind::ADD,
-                                       vector);
+                                       vector, arith::FastMathFlags::reassoc);
   }
   Value reduceMax(Value vector) {
     return vector::ReductionOp::create(b, loc, vector::CombiningKind::MAXNUMF,

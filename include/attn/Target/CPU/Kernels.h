@@ -58,6 +58,10 @@ void emitLinearOutput(KernelBuilder &k, LinearOutputOp op,
 void emitLinearChunk(KernelBuilder &k, LinearChunkOp op,
                      const CpuTarget &target);
 
+/// attn.linear_step of one head, in one pass over the state.
+LogicalResult emitLinearStep(KernelBuilder &k, LinearStepOp op,
+                             const CpuTarget &target);
+
 /// attn.linear_merge: partial states lowered to one reference and added.
 void emitLinearMerge(KernelBuilder &k, LinearMergeOp op,
                      const CpuTarget &target);

@@ -29,6 +29,9 @@ struct MicroKernelShape {
   int64_t rows;    ///< rows of C, unrolled
   int64_t vectors; ///< vectors across C, unrolled
   int64_t lanes;   ///< elements of a vector
+  /// Through AMX tiles: rows are 16s, a step of the depth is 16 pairs of bf16,
+  /// and the depth a whole number of steps.
+  bool isAmx = false;
 };
 
 /// Steps of the depth, counted from where the tiles of A and B begin. A block

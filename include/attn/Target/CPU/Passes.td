@@ -13,7 +13,8 @@ include "mlir/Pass/PassBase.td"
 class CpuPass<string name, string anchor> : Pass<name, anchor> {
   list<Option> cpuOptions = [
     Option<"vectorBits", "vector-bits", "int64_t", "512", "width of a vector register: 256 or 512">,
-    Option<"bf16Dot", "bf16-dot", "bool", "false", "the CPU has dot products of bf16 pairs (AVX512-BF16)">
+    Option<"bf16Dot", "bf16-dot", "bool", "false", "the CPU has dot products of bf16 pairs (AVX512-BF16)">,
+    Option<"amxBf16", "amx-bf16", "bool", "false", "the CPU has products of bf16 tiles (AMX-BF16)">
   ];
 }
 
@@ -51,7 +52,8 @@ def AttnCpuLowerTilesPass : CpuPass<"attn-cpu-lower-tiles", "func::FuncOp"> {
     Statistic<"numLowered", "num-lowered", "tile-level operations that became loops">
   ];
   let dependentDialects = ["arith::ArithDialect", "LLVM::LLVMDialect", "math::MathDialect", "memref::MemRefDialect",
-                           "scf::SCFDialect", "vector::VectorDialect", "x86vector::X86VectorDialect"];
+                           "amx::AMXDialect", "scf::SCFDialect", "vector::VectorDialect",
+                           "x86vector::X86VectorDialect"];
 }
 
 def AttnCpuPackOperandsPass : CpuPass<"attn-cpu-pack-operands", "func::FuncOp"> {

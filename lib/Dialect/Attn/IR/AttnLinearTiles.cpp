@@ -103,6 +103,7 @@ LogicalResult LinearChunkOp::verify() {
 }
 
 LogicalResult LinearMergeOp::verify() {
+  int64_t count = cast<ShapedType>(getPartialSum().getType()).getDimSize(0);
   for (auto [partial, whole] :
        {std::pair(getPartialSum(), getSum()),
         std::pair(getPartialNorm(), getNorm()),
@@ -115,6 +116,9 @@ LogicalResult LinearMergeOp::verify() {
       return emitOpError() << "expected partial states of the state's shape "
                               "with one more leading extent (C1), got "
                            << partialType << " for " << wholeType;
+    if (partialType.getDimSize(0) != count)
+      return emitOpError() << "expected one number of partial states (C1), got "
+                           << count << " and " << partialType.getDimSize(0);
   }
   return verifyState(*this);
 }

@@ -77,6 +77,19 @@ struct TileOpModel : public DstBufferizableOpInterfaceExternalModel<
                            options, state);
   }
 };
+
+/// A state may be updated where it is: every element is read before it is
+/// written.
+struct LinearStepModel : TileOpModel<LinearStepOp, /*readsInits=*/false> {
+  bool bufferizesToElementwiseAccess(Operation *op, const AnalysisState &,
+                                     ArrayRef<OpOperand *> operands) const {
+    auto step = cast<LinearStepOp>(op);
+    return llvm::all_of(operands, [&](OpOperand *operand) {
+      return llvm::is_contained(step.getInitial(), operand->get()) ||
+             llvm::is_contained(step.getFinal(), operand->get());
+    });
+  }
+};
 } // namespace
 
 void mlir::attn::registerBufferizableOpInterfaceExternalModels(
@@ -106,6 +119,7 @@ void mlir::attn::registerBufferizableOpInterfaceExternalModels(
         TileOpModel<LinearOutputOp, /*readsInits=*/false>>(*context);
     LinearChunkOp::attachInterface<
         TileOpModel<LinearChunkOp, /*readsInits=*/true>>(*context);
+    LinearStepOp::attachInterface<LinearStepModel>(*context);
     LinearMergeOp::attachInterface<
         TileOpModel<LinearMergeOp, /*readsInits=*/true>>(*context);
     PackOp::attachInterface<TileOpModel<PackOp, /*readsInits=*/false>>(

@@ -40,7 +40,7 @@ void Tiler::chooseQueryTile() {
     return chooseBlockTile();
   int64_t extent =
       getConstantIntValue(pieceQueries).value_or(ShapedType::kDynamic);
-  int64_t align = options.rowAlign;
+  int64_t align = rowAlign();
   int64_t headSize = std::max(op.getStaticExtent(D::kHeadSize),
                               op.getStaticExtent(D::kValueSize));
   // The options are for head sizes up to 64; larger heads get fewer rows for
@@ -95,10 +95,9 @@ void Tiler::chooseBlockTile() {
     ++parts;
   queryBlock /= parts;
   // Strips of 8 rows fit many blocks that those of the target do not.
-  rows =
-      queryBlock % 8 == 0
-          ? queryBlock
-          : static_cast<int64_t>(llvm::alignTo(queryBlock, options.rowAlign));
+  rows = queryBlock % 8 == 0
+             ? queryBlock
+             : static_cast<int64_t>(llvm::alignTo(queryBlock, rowAlign()));
   step = attr(queryBlock);
   tileOrigin = apply(s0.floorDiv(queryBlock) * queryBlock, {firstOfPiece});
   tiles = apply((s0 + s1 - s2).ceilDiv(queryBlock),
@@ -445,12 +444,13 @@ struct TilePass : attn::impl::AttnTilePassBase<TilePass> {
   using AttnTilePassBase::AttnTilePassBase;
 
   void runOnOperation() override {
-    AttnTilePassOptions sizes{queryTile,   keyTile,      windowKeys, rowAlign,
-                              columnAlign, minTiles,     fewRows,    keySplit,
-                              linearChunk, featureChunk, linearTasks};
+    AttnTilePassOptions sizes{
+        queryTile, keyTile, windowKeys, rowAlign,    pairRowAlign, columnAlign,
+        minTiles,  fewRows, keySplit,   linearChunk, featureChunk, linearTasks};
     if (queryTile < 1 || keyTile < 1 || windowKeys < 1 || rowAlign < 1 ||
-        columnAlign < 1 || minTiles < 1 || fewRows < 0 || keySplit < 1 ||
-        linearChunk < 1 || featureChunk < 1 || linearTasks < 1) {
+        pairRowAlign < 1 || columnAlign < 1 || minTiles < 1 || fewRows < 0 ||
+        keySplit < 1 || linearChunk < 1 || featureChunk < 1 ||
+        linearTasks < 1) {
       getOperation().emitError()
           << "expected positive tile sizes, got query-tile="
           << queryTile.getValue() << " key-tile=" << keyTile.getValue()
@@ -480,6 +480,16 @@ struct TilePass : attn::impl::AttnTilePassBase<TilePass> {
     for (LinearAttentionOp op : linear) {
       IRRewriter rewriter(op);
       rewriter.replaceOp(op, LinearTiler(op, rewriter, sizes).tile());
+      ++numLinear;
+    }
+    SmallVector<LinearStepOp> steps;
+    getOperation().walk([&](LinearStepOp op) {
+      if (op.hasHeads())
+        steps.push_back(op);
+    });
+    for (LinearStepOp op : steps) {
+      IRRewriter rewriter(op);
+      rewriter.replaceOp(op, tileLinearStep(rewriter, op));
       ++numLinear;
     }
   }

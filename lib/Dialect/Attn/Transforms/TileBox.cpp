@@ -105,7 +105,7 @@ FailureOr<TiledBox> Tiler::tileBox(const Box &box) {
       /*stopCondition=*/nullptr, /*closedUB=*/true);
   if (failed(bound) || *bound < 1)
     return failure();
-  rows = llvm::alignTo(*bound, options.rowAlign);
+  rows = llvm::alignTo(*bound, rowAlign());
   keyTile = kAllKeys;
   outputBox = box;
 

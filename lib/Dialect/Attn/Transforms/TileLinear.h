@@ -80,6 +80,9 @@ private:
   OpFoldResult batch, head, keyHead; ///< where the builder is
 };
 
+/// The values that replace the results of one token of several heads.
+SmallVector<Value> tileLinearStep(OpBuilder &builder, LinearStepOp op);
+
 } // namespace mlir::attn
 
 #endif // ATTN_LIB_TRANSFORMS_TILELINEAR_H

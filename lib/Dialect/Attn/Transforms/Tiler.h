@@ -61,6 +61,11 @@ private:
     return getValueOrCreateConstantIndexOp(b, loc, folded);
   }
 
+  int64_t rowAlign() {
+    Type type =
+        cast<RankedTensorType>(op.getQuery().getType()).getElementType();
+    return type.isBF16() ? options.pairRowAlign : options.rowAlign;
+  }
   void checkLengths();
   void chooseSizes();
   SmallVector<QueryRange> buildQueryRanges();

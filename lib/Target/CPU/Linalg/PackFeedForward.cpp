@@ -39,8 +39,8 @@ struct AttnPackFeedForwardPass
       return signalPassFailure();
     if (rows < 1 || hiddenTile < 1) {
       getOperation()->emitError()
-          << "expected positive rows and hidden-tile, got " << rows << " and "
-          << hiddenTile;
+          << "expected positive rows and hidden-tile, got " << int64_t(rows)
+          << " and " << int64_t(hiddenTile);
       return signalPassFailure();
     }
     SmallVector<FeedForwardOp> ops;

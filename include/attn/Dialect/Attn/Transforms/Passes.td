@@ -57,6 +57,7 @@ def AttnTilePass : Pass<"attn-tile", "func::FuncOp"> {
     Option<"keyTile", "key-tile", "int64_t", "256", "keys of a key tile">,
     Option<"windowKeys", "window-keys", "int64_t", "2048", "most keys of a tile that covers a whole window">,
     Option<"rowAlign", "row-align", "int64_t", "12", "what the rows of a state are a multiple of">,
+    Option<"pairRowAlign", "pair-row-align", "int64_t", "12", "the same for operands of bf16">,
     Option<"columnAlign", "column-align", "int64_t", "16", "what the columns of a state are a multiple of">,
     Option<"minTiles", "min-tiles", "int64_t", "16", "tasks to aim at when heads and batch give fewer">,
     Option<"fewRows", "few-rows", "int64_t", "8", "rows of a group up to which keys are split among tasks">,
