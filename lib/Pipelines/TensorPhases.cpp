@@ -68,6 +68,7 @@ void mlir::attn::buildRewritePipeline(OpPassManager &manager,
   assign.file = options.formFile;
   manager.addPass(createAttnAssignFormsPass(assign));
   // One pass a form, each of which takes the requests that are its own.
+  manager.addNestedPass<func::FuncOp>(createAttnRewriteToBigBirdPass());
   manager.addNestedPass<func::FuncOp>(createAttnRewriteToLocalPass());
   manager.addNestedPass<func::FuncOp>(createAttnRewriteToLshPass());
   manager.addNestedPass<func::FuncOp>(createAttnRewriteToWindowPass());
@@ -83,6 +84,7 @@ void mlir::attn::buildTilePipeline(OpPassManager &manager,
   manager.addPass(createAttnExpandPass());
   manager.addNestedPass<func::FuncOp>(createAttnRecordSignaturePass());
   manager.addPass(createAttnBuildShapeFunctionsPass());
+  manager.addNestedPass<func::FuncOp>(createAttnTileAsymmetricLshPass());
   manager.addNestedPass<func::FuncOp>(createAttnTileLshPass());
   manager.addNestedPass<func::FuncOp>(createAttnTileLowRankPass());
   AttnTilePassOptions tile;

@@ -25,7 +25,12 @@ def _module(ir):
 
 
 def by_library(ir, inputs, dtype):
-    results = _module(ir).main(*(np.array(array, order="C").astype(dtype) for array in inputs))
+    dtypes = [dtype] * len(inputs) if isinstance(dtype, str) else dtype
+    arrays = []
+    for array, one in zip(inputs, dtypes, strict=True):
+        array = np.array(array, order="C")
+        arrays.append(array if array.dtype in (bool, np.int32) else array.astype(one))
+    results = _module(ir).main(*arrays)
     results = results if isinstance(results, tuple) else (results,)
     return [np.asarray(result, np.float64) for result in results]
 
@@ -34,5 +39,5 @@ ENGINES = [by_reference] + ([by_library] if shutil.which("attn-compile") else []
 
 
 def evaluate(engine, ir, inputs, dtype="float32"):
-    """The results of @main in f64."""
+    """The results of @main in f64. `dtype` is that of all inputs but flags and integers, or one for each."""
     return engine(ir, inputs, dtype)

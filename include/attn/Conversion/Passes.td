@@ -15,7 +15,8 @@ def AttnExpandPass : Pass<"attn-expand"> {
   let description = [{
     Replaces `attn.rotary`, `attn.sinusoid`, `attn.alibi`, `attn.bucket_bias`, `attn.compress` and `attn.update_memory`
     by their decompositions. Unlike those of attention, these are as fast as any: element-wise loops, one product,
-    slices. Extents that only the running program knows are asserted.
+    slices. Extents that only the running program knows are asserted. An attention with documents becomes a loop over
+    these, with an attention on slices in it.
 
     ```mlir
     func.func @next(%memory: tensor<6x4xf32>, %h: tensor<2x4xf32>, %kept: tensor<6x4xf32>, %evicted: tensor<2x4xf32>)
@@ -40,7 +41,7 @@ def AttnExpandPass : Pass<"attn-expand"> {
   let statistics = [Statistic<"numExpanded", "num-expanded", "operations that were expanded">];
   let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
                            "::mlir::cf::ControlFlowDialect", "::mlir::linalg::LinalgDialect",
-                           "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect"];
+                           "::mlir::math::MathDialect", "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
 }
 
 def ConvertAttnToLinalgPass : Pass<"convert-attn-to-linalg"> {

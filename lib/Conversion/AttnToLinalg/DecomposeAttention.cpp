@@ -9,6 +9,7 @@
 
 #include "Decompositions.h"
 #include "ScoreBuilder.h"
+#include "SplitDocuments.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
@@ -83,6 +84,12 @@ static ScoreBuilder makeScoreBuilder(OpBuilder &builder, AttentionOp op) {
 
 SmallVector<Value> mlir::attn::decomposeAttention(OpBuilder &builder,
                                                   AttentionOp op) {
+  if (op.getDocuments())
+    return splitDocuments(builder, op, [](OpBuilder &b, AttentionOp document) {
+      SmallVector<Value> results = decomposeAttention(b, document);
+      document.erase();
+      return results;
+    });
   constexpr double infinity = std::numeric_limits<double>::infinity();
   Location loc = op.getLoc();
   ScoreBuilder score = makeScoreBuilder(builder, op);

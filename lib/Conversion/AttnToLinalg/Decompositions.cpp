@@ -46,6 +46,7 @@ bool mlir::attn::isDecomposable(Operation *op) {
 void mlir::attn::registerDecompositionExternalModels(
     DialectRegistry &registry) {
   registry.addExtension(+[](MLIRContext *context, AttnDialect *) {
+    attach<AsymmetricLshAttentionOp, decomposeAsymmetricLsh>(context);
     attach<AttentionOp, decomposeAttention>(context);
     attach<OnlineAttentionOp, decomposeOnlineAttention>(context);
     attach<OnlinePackedOp, decomposeOnlinePacked>(context);

@@ -20,6 +20,8 @@ SmallVector<Value> decomposeOnlineAttention(OpBuilder &builder,
 SmallVector<Value> decomposeOnlinePacked(OpBuilder &builder, OnlinePackedOp op);
 SmallVector<Value> decomposePack(OpBuilder &builder, PackOp op);
 SmallVector<Value> decomposeFeedForward(OpBuilder &builder, FeedForwardOp op);
+SmallVector<Value> decomposeAsymmetricLsh(OpBuilder &builder,
+                                          AsymmetricLshAttentionOp op);
 SmallVector<Value> decomposeLinear(OpBuilder &builder, LinearAttentionOp op);
 SmallVector<Value> decomposeLinearStep(OpBuilder &builder, LinearStepOp op);
 SmallVector<Value> decomposeMerge(OpBuilder &builder, MergeOp op);

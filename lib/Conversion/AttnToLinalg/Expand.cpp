@@ -6,6 +6,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "SplitDocuments.h"
+
 #include "attn/Conversion/AttnToLinalg/AttnToLinalg.h"
 #include "attn/Conversion/Passes.h"
 
@@ -14,6 +16,7 @@
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/PatternMatch.h"
 
@@ -40,7 +43,20 @@ struct ExpandPass : attn::impl::AttnExpandPassBase<ExpandPass> {
       if (op->hasTrait<Expandable>())
         ops.push_back(op);
     });
+    SmallVector<AttentionOp> packed;
+    getOperation()->walk([&](AttentionOp op) {
+      if (op.getDocuments())
+        packed.push_back(op);
+    });
     IRRewriter rewriter(&getContext());
+    for (AttentionOp op : packed) {
+      rewriter.setInsertionPoint(op);
+      rewriter.replaceOp(
+          op, splitDocuments(rewriter, op, [](OpBuilder &, AttentionOp one) {
+            return SmallVector<Value>(one.getResults());
+          }));
+      ++numExpanded;
+    }
     for (linalg::AggregatedOpInterface op : ops) {
       rewriter.setInsertionPoint(op);
       FailureOr<SmallVector<Value>> results = op.decomposeOperation(rewriter);

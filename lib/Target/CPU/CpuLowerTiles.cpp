@@ -66,6 +66,10 @@ LogicalResult emitKernel(KernelBuilder &k, Operation *op,
         emitBucketSort(k, one);
         return success();
       })
+      .Case([&](RankSortOp one) {
+        emitRankSort(k, one);
+        return success();
+      })
       .Case([&](LshChunksOp one) {
         emitLshChunks(k, one, target);
         return success();

@@ -34,11 +34,13 @@ constexpr int64_t kStripRows = 8;
 LshChunksEmitter::LshChunksEmitter(KernelBuilder &k, LshChunksOp op,
                                    const CpuTarget &target)
     : k(k), op(op), x{op.getX(), op.getMap(0)},
+      key(op.getKey() ? TokenView{op.getKey(), op.getKeyMap()} : x),
       value{op.getValue(), op.getMap(1)}, output{op.getOutput(), op.getMap(2)},
       element(cast<MemRefType>(op.getX().getType()).getElementType()),
       lanes(target.lanes(element.getIntOrFloatBitWidth())),
-      chunk(op.getChunk()), back(op.getLookBack()), ahead(op.getLookAhead()) {
-  width = (1 + back + ahead) * chunk;
+      chunk(op.getChunk()), keyChunk(op.getKeyChunk().value_or(chunk)),
+      back(op.getLookBack()), ahead(op.getLookAhead()) {
+  width = (1 + back + ahead) * keyChunk;
   headSize = cast<MemRefType>(op.getX().getType()).getShape().back();
   valueSize = cast<MemRefType>(op.getValue().getType()).getShape().back();
   rounds = cast<MemRefType>(op.getOrder().getType()).getDimSize(2);
@@ -52,9 +54,9 @@ LshChunksEmitter::LshChunksEmitter(KernelBuilder &k, LshChunksOp op,
 /// Every row moves to the left by a chunk.
 void LshChunksEmitter::shiftWindow() {
   auto shiftRow = [&](VectorType type, Value memref, SmallVector<Value> at) {
-    k.forLoop(k.index(0), k.index(width - chunk), lanes, [&](Value column) {
+    k.forLoop(k.index(0), k.index(width - keyChunk), lanes, [&](Value column) {
       SmallVector<Value> from(at), to(at);
-      from.push_back(k.add(column, chunk));
+      from.push_back(k.add(column, keyChunk));
       to.push_back(column);
       k.store(k.load(type, memref, from), memref, to);
     });
@@ -71,36 +73,42 @@ void LshChunksEmitter::shiftWindow() {
 /// As many keys as a vector has lanes become columns.
 void LshChunksEmitter::packKeys(ArrayRef<Value> tokensOf, Value column) {
   SmallVector<Value> units;
-  for (Value key : tokensOf)
-    units.push_back(k.broadcast(vectorType, k.load(op.getUnit(), rowAt(key))));
+  for (Value token : tokensOf)
+    if (!hasOwnKeys())
+      units.push_back(
+          k.broadcast(vectorType, k.load(op.getUnit(), rowAt(token))));
   k.forLoop(k.index(0), k.index(headSize), lanes, [&](Value d) {
     SmallVector<Value> square;
-    for (auto [key, unit] : llvm::zip_equal(tokensOf, units))
-      square.push_back(k.mulf(
-          unit, k.load(vectorType, x.memref, x.at(batch, head, key, d))));
+    for (auto [lane, token] : llvm::enumerate(tokensOf)) {
+      Value part =
+          k.load(vectorType, key.memref, key.at(batch, head, token, d));
+      square.push_back(hasOwnKeys() ? part : k.mulf(units[lane], part));
+    }
     emitTranspose(k, square);
     for (auto [row, vector] : llvm::enumerate(square))
       k.store(vector, keys, {k.add(d, row), column});
   });
-  for (auto [lane, key] : llvm::enumerate(tokensOf)) {
+  Value code = hasOwnKeys() ? op.getKeyCode() : op.getCode();
+  for (auto [lane, token] : llvm::enumerate(tokensOf)) {
     if (positions)
-      k.store(toInteger(k, key), positions, {k.add(column, lane)});
+      k.store(toInteger(k, token), positions, {k.add(column, lane)});
     if (codes)
       for (int64_t r = 0; r < rounds; ++r)
-        k.store(k.load(op.getCode(), {batch, head, key, k.index(r)}), codes,
+        k.store(k.load(code, {batch, head, token, k.index(r)}), codes,
                 {k.index(r), k.add(column, lane)});
   }
 }
 
 /// The keys of a chunk become the last columns of the window.
 void LshChunksEmitter::packChunk(Value number) {
-  Value first = k.mul(number, chunk), end = k.min(k.add(first, chunk), count);
+  Value first = k.mul(number, keyChunk),
+        end = k.min(k.add(first, keyChunk), keyCount);
   Value last = k.sub(end, k.index(1));
   k.forLoop(first, end, lanes, [&](Value rank) {
     SmallVector<Value> tokensOf;
     for (int64_t lane = 0; lane < lanes; ++lane)
-      tokensOf.push_back(positionAt(k.min(k.add(rank, lane), last)));
-    packKeys(tokensOf, k.add(k.sub(rank, first), width - chunk));
+      tokensOf.push_back(keyAt(k.min(k.add(rank, lane), last)));
+    packKeys(tokensOf, k.add(k.sub(rank, first), width - keyChunk));
   });
 }
 
@@ -142,6 +150,15 @@ void LshChunksEmitter::emitRange(Value firstChunk, Value endChunk) {
   });
   if (op.getCount())
     k.ifThen(isLast, [&] { emitInvalid(firstChunk, endChunk); });
+}
+
+/// Keys that are valid.
+Value LshChunksEmitter::countKeys() {
+  if (!hasOwnKeys())
+    return count;
+  if (op.getKeyCount())
+    return toIndex(k, k.load(op.getKeyCount(), {batch}));
+  return k.dim(op.getKeyOrder(), 3);
 }
 
 void LshChunksEmitter::emit() {
@@ -187,6 +204,7 @@ void LshChunksEmitter::emit() {
                     : Value();
         count =
             op.getCount() ? toIndex(k, k.load(op.getCount(), {batch})) : tokens;
+        keyCount = countKeys();
         k.forLoop(firstRound, k.min(numRounds, k.add(firstRound, roundStep)), 1,
                   [&](Value number) {
                     round = number;

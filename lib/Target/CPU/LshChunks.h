@@ -40,6 +40,7 @@ private:
   void emitRange(Value firstChunk, Value endChunk);
   void emitChunk(Value chunk);
   void emitInvalid(Value firstChunk, Value endChunk);
+  Value countKeys();
   // The window of packed keys.
   void shiftWindow();
   void packChunk(Value chunk);
@@ -67,6 +68,12 @@ private:
   Value positionAt(Value rank) {
     return toIndex(k, k.load(op.getOrder(), {batch, head, round, rank}));
   }
+  /// The same for keys, which may have an order of their own.
+  Value keyAt(Value rank) {
+    Value order = hasOwnKeys() ? op.getKeyOrder() : op.getOrder();
+    return toIndex(k, k.load(order, {batch, head, round, rank}));
+  }
+  bool hasOwnKeys() { return op.getKey() != nullptr; }
   bool hasScoreMod() { return !op.getScoreMod().empty(); }
   bool needsPositions() {
     return hasScoreMod() || (op.getCausal() && !op.getFirst());
@@ -81,16 +88,18 @@ private:
 
   KernelBuilder &k;
   LshChunksOp op;
-  TokenView x, value, output;
+  TokenView x, key, value, output; ///< key: x, unless there are others
   Type element;
   VectorType vectorType, idType, codeType;
-  int64_t lanes, chunk, back, ahead, width, headSize, valueSize, rounds;
-  Value tokens;                    ///< of the sequence
-  Value batch, head, round, count; ///< count: tokens that are valid
-  Value isFirst, isLast;           ///< of the rounds
-  Value keys;      ///< [head size, window]: unit keys, one a column
-  Value positions; ///< [window]: their positions
-  Value codes;     ///< [rounds, window]: their codes
+  int64_t lanes, chunk, keyChunk, back, ahead, width;
+  int64_t headSize, valueSize, rounds;
+  Value tokens;             ///< of the sequence of queries
+  Value batch, head, round; ///< of the loops
+  Value count, keyCount;    ///< tokens that are valid
+  Value isFirst, isLast;    ///< of the rounds
+  Value keys;               ///< [head size, window]: keys, one a column
+  Value positions;          ///< [window]: their positions
+  Value codes;              ///< [rounds, window]: their codes
   Value queries, scores;
   Value factors, finals; ///< [rows]: what a row of the output is scaled by
                          ///< before and after

@@ -106,10 +106,11 @@ Value LshChunksEmitter::emitKept(const Row &row, Value column) {
   Value kept = compare(arith::CmpIPredicate::ult, at, all(span));
   if (op.getCausal() && !op.getFirst()) {
     Value position = k.load(idType, positions, {k.add(row.firstScore, column)});
-    return both(
-        kept, compare(arith::CmpIPredicate::slt, position, all(row.position)));
+    auto before =
+        hasOwnKeys() ? arith::CmpIPredicate::sle : arith::CmpIPredicate::slt;
+    return both(kept, compare(before, position, all(row.position)));
   }
-  if (op.getCausal())
+  if (op.getCausal() || hasOwnKeys())
     return kept;
   Value self = all(k.sub(row.self, row.columns.begin));
   return both(kept, compare(arith::CmpIPredicate::ne, at, self));
@@ -321,7 +322,7 @@ void LshChunksEmitter::emitProduct(const Strip &strip, int64_t column,
   Value origin = k.add(strip.base, strip.columns.begin);
   sums = k.forLoop(
       k.index(0), strip.length, 1, sums, [&](Value step, ValueRange old) {
-        Value key = positionAt(k.add(origin, step));
+        Value key = keyAt(k.add(origin, step));
         SmallVector<Value> rows, next;
         for (int64_t v = 0; v < vectors; ++v)
           rows.push_back(k.load(vectorType, value.memref, at(value, key, v)));
@@ -350,6 +351,8 @@ void LshChunksEmitter::emitProducts(const Strip &strip) {
 
 /// A query that saw nothing in any round gives its own value.
 void LshChunksEmitter::emitFallback(const Strip &strip) {
+  if (hasOwnKeys())
+    return; // it gives 0
   k.ifThen(isLast, [&] {
     k.forLoop(k.index(0), k.index(strip.rows), 1, [&](Value row) {
       Value isEmpty =
@@ -385,7 +388,8 @@ void LshChunksEmitter::prefetchNext(Value rank) {
               isWrite);
     };
     fetchRow(x, headSize, false);
-    fetchRow(value, valueSize, false);
+    if (!hasOwnKeys())
+      fetchRow(value, valueSize, false);
     fetchRow(output, valueSize, true);
     fetch(op.getState(), sumAt(token), true);
     fetch(op.getUnit(), rowAt(token), false);
@@ -398,9 +402,9 @@ void LshChunksEmitter::emitStrip(int64_t rows, Value rank, Value number) {
   Strip strip;
   strip.rows = rows;
   strip.first = rank;
-  strip.base = k.mul(k.sub(number, k.index(back)), chunk);
+  strip.base = k.mul(k.sub(number, k.index(back)), keyChunk);
   strip.low = k.max(k.index(0), strip.base);
-  strip.limit = k.min(count, k.mul(k.add(number, 1 + ahead), chunk));
+  strip.limit = k.min(keyCount, k.mul(k.add(number, 1 + ahead), keyChunk));
   for (int64_t r = 0; r < rows; ++r)
     strip.position.push_back(positionAt(k.add(rank, r)));
   // Ranges of ranks rise with the rank: the first begins the strip's, the last

@@ -62,3 +62,18 @@ func.func private @negative_local_chunk() attributes {form = #attn.local_form<ch
 
 // expected-error @+1 {{expected look_back and look_ahead in [0, 2^20] (C2), got -2}}
 func.func private @negative_local_look() attributes {form = #attn.local_form<look_ahead = -2>}
+
+// -----
+
+// expected-error @+1 {{expected a block in [1, 2^20] (C1), got 0}}
+func.func private @negative_bigbird_block() attributes {form = #attn.bigbird_form<block = 0>}
+
+// -----
+
+// expected-error @+1 {{expected random in [0, 16] (C2), got 17}}
+func.func private @negative_bigbird_random() attributes {form = #attn.bigbird_form<random = 17>}
+
+// -----
+
+// expected-error @+1 {{expected a seed that is not negative (C3), got -1}}
+func.func private @negative_bigbird_seed() attributes {form = #attn.bigbird_form<seed = -1>}

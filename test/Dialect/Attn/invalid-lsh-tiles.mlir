@@ -94,3 +94,33 @@ func.func @chunks_c3(%x: tensor<2x64x16xf32>, %u: tensor<1x2x64xf32>, %order: te
       -> tensor<2x64x16xf32>, tensor<2x1x2x63xf32>
   return
 }
+
+// -----
+
+func.func @rank_c1(%v: tensor<1x2x4x64xf16>, %o: tensor<1x2x4x64xi32>) {
+  // expected-error @below {{expected value of rank 4 and a type that fits (C1), got}}
+  %r:2 = attn.rank_sort ins(%v : tensor<1x2x4x64xf16>) outs(%o, %o : tensor<1x2x4x64xi32>, tensor<1x2x4x64xi32>) chunk 16
+      -> tensor<1x2x4x64xi32>, tensor<1x2x4x64xi32>
+  return
+}
+
+// -----
+
+func.func @rank_c2(%v: tensor<1x2x4x64xf32>, %o: tensor<1x2x4x64xi32>) {
+  // expected-error @below {{expected a positive chunk (C2), got 0}}
+  %r:2 = attn.rank_sort ins(%v : tensor<1x2x4x64xf32>) outs(%o, %o : tensor<1x2x4x64xi32>, tensor<1x2x4x64xi32>) chunk 0
+      -> tensor<1x2x4x64xi32>, tensor<1x2x4x64xi32>
+  return
+}
+
+// -----
+
+#x = affine_map<(b, h, i, d, e) -> (h, i, d)>
+#v = affine_map<(b, h, i, d, e) -> (h, i, e)>
+func.func @chunks_c4(%x: tensor<2x64x16xf32>, %u: tensor<1x2x64xf32>, %o: tensor<1x2x4x64xi32>, %s: tensor<2x1x2x64xf32>) {
+  // expected-error @below {{expected keys with a key_chunk and without first and end, and key_code where there is code, or none of them (C4)}}
+  %r:2 = attn.lsh_chunks ins(%x, %x, %u, %o : tensor<2x64x16xf32>, tensor<2x64x16xf32>, tensor<1x2x64xf32>, tensor<1x2x4x64xi32>)
+      keys(%x, %o : tensor<2x64x16xf32>, tensor<1x2x4x64xi32>) outs(%x, %s : tensor<2x64x16xf32>, tensor<2x1x2x64xf32>)
+      maps [#x, #v, #v, #x] chunk 16 window(1, 0) scale 1.0 -> tensor<2x64x16xf32>, tensor<2x1x2x64xf32>
+  return
+}

@@ -32,12 +32,38 @@ func.func @factored(%q: tensor<2x8192x4xf32>, %k: tensor<2x8192x4xf32>) -> tenso
   return %o : tensor<2x8192x4xf32>
 }
 
-// CHECK-LABEL: func.func @negative_keys
-func.func @negative_keys(%q: tensor<2x64x4xf32>, %k: tensor<2x64x4xf32>) -> tensor<2x64x4xf32> {
+// Keys of their own are sorted apart. The bias of 0 and the lowest number says which tokens there are.
+// CHECK-LABEL: func.func @asymmetric
+func.func @asymmetric(%q: tensor<2x64x4xf32>, %k: tensor<2x64x4xf32>, %m: tensor<64xi1>) -> tensor<2x64x4xf32> {
+  %zero = arith.constant 0.0 : f32
+  %lowest = arith.constant -3.40282347E+38 : f32
+  %empty = tensor.empty() : tensor<64xf32>
+  %bias = linalg.generic {indexing_maps = [affine_map<(j) -> (j)>, affine_map<(j) -> (j)>], iterator_types = ["parallel"]}
+      ins(%m : tensor<64xi1>) outs(%empty : tensor<64xf32>) {
+  ^bb0(%isKept: i1, %out: f32):
+    %0 = arith.select %isKept, %zero, %lowest : f32
+    linalg.yield %0 : f32
+  } -> tensor<64xf32>
+  // CHECK-DAG: %[[A:.*]] = arith.constant dense<{{.*}}> : tensor<2x2x6xf32>
+  // CHECK-DAG: %[[VALID:.*]] = linalg.generic {{.*}} ins(%{{.*}} : tensor<64xf32>) outs(%{{.*}} : tensor<64xi1>)
+  // CHECK: attn.asymmetric_lsh_attention ins(%arg0, %arg1, %arg1
+  // CHECK-SAME: query_valid(%[[VALID]] : tensor<64xi1>) key_valid(%[[VALID]] : tensor<64xi1>) directions(%[[A]]
+  // CHECK-SAME: rounds 2 chunk 16 scale 5.000000e-01
+  // expected-remark @+2 {{reads its padding bias as key validity: queries without any valid key give 0}}
+  // expected-remark @+1 {{rewritten to lsh}}
+  %o = attn.attention ins(%q, %k, %k : tensor<2x64x4xf32>, tensor<2x64x4xf32>, tensor<2x64x4xf32>) bias(%bias : tensor<64xf32>)
+      outs(%k : tensor<2x64x4xf32>) maps [#q, #k, #v, affine_map<(b, h, i, j, d, e) -> (j)>, #o] scale 0.5
+      {attn.form = #attn.lsh_form<rounds = 2, chunk = 16>} -> tensor<2x64x4xf32>
+  return %o : tensor<2x64x4xf32>
+}
+
+// CHECK-LABEL: func.func @negative_bias
+func.func @negative_bias(%q: tensor<2x64x4xf32>, %k: tensor<2x64x4xf32>, %bias: tensor<64xf32>) -> tensor<2x64x4xf32> {
   // CHECK: attn.attention
-  // expected-remark @+1 {{stays exact, not lsh: its keys are not its queries, and the form does not say shared_qk}}
-  %o = attn.attention ins(%q, %k, %k : tensor<2x64x4xf32>, tensor<2x64x4xf32>, tensor<2x64x4xf32>)
-      outs(%k : tensor<2x64x4xf32>) maps [#q, #k, #v, #o] {attn.form = #attn.lsh_form} -> tensor<2x64x4xf32>
+  // expected-remark @+1 {{stays exact, not lsh: its bias refers to keys}}
+  %o = attn.attention ins(%q, %k, %k : tensor<2x64x4xf32>, tensor<2x64x4xf32>, tensor<2x64x4xf32>) bias(%bias : tensor<64xf32>)
+      outs(%k : tensor<2x64x4xf32>) maps [#q, #k, #v, affine_map<(b, h, i, j, d, e) -> (j)>, #o]
+      {attn.form = #attn.lsh_form} -> tensor<2x64x4xf32>
   return %o : tensor<2x64x4xf32>
 }
 

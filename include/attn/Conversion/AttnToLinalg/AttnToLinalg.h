@@ -30,6 +30,19 @@ bool isDecomposable(Operation *op);
 /// such.
 SmallVector<Value> decomposeLsh(OpBuilder &builder, LshAttentionOp op);
 
+/// What attn.asymmetric_lsh_attention sorts by, and the lengths of its tokens,
+/// in the type of its sums.
+struct LshHashes {
+  Value query, key;               ///< [B, H, R, n] and [B, H, R, m]
+  Value querySquares, keySquares; ///< squared lengths: [B, H, n], [B, H, m]
+  Value largestKey;               ///< the largest of the latter: [B, H]
+};
+LshHashes buildAsymmetricHashes(OpBuilder &builder,
+                                AsymmetricLshAttentionOp op);
+
+/// Checks the lengths that the types leave open when the program runs.
+void checkAsymmetricLengths(OpBuilder &builder, AsymmetricLshAttentionOp op);
+
 /// What a sequence shorter than a chunk is told when the program runs.
 std::string getLshLengthMessage(LshAttentionOp op);
 } // namespace mlir::attn

@@ -43,6 +43,9 @@ void emitHash(KernelBuilder &k, HashOp op, const CpuTarget &target);
 /// attn.bucket_sort: a counting sort a round.
 void emitBucketSort(KernelBuilder &k, BucketSortOp op);
 
+/// attn.rank_sort: a radix sort a round.
+void emitRankSort(KernelBuilder &k, RankSortOp op);
+
 /// attn.lsh_chunks: the streaming softmax over gathered chunks.
 void emitLshChunks(KernelBuilder &k, LshChunksOp op, const CpuTarget &target);
 

@@ -81,6 +81,7 @@ SmallVector<MappedOperand> OperandDescriber::run() {
       {D::kHead});
   add("the query of relative", op.getRelativeQueryMutable(),
       {D::kQuery, D::kHeadSize});
+  add("documents", op.getDocumentsMutable(), {D::kQuery}, {D::kBatch});
   for (OpOperand &segment : op.getSegmentsMutable())
     add("segments", segment, {D::kKey}, llvm::to_vector(llvm::seq(0u, 6u)));
   return std::move(operands);
@@ -111,6 +112,8 @@ AffineMap AttentionOp::getMapOf(OpOperand &operand) {
   else if (std::optional<unsigned> part = getKeyPartOf(operand); part && *part)
     number =
         (number - getSegmentsMutable().begin()->getOperandNumber()) % 2 + 1;
+  else if (operand.get() == getDocuments())
+    number = getIndexingMaps().size() - 1;
   return cast<AffineMapAttr>(getIndexingMaps()[number]).getValue();
 }
 
@@ -133,8 +136,9 @@ std::optional<unsigned> AttentionOp::getKeyPartOf(OpOperand &operand) {
   if (getSegments().empty())
     return std::nullopt;
   unsigned first = getSegmentsMutable().begin()->getOperandNumber();
-  return number < first ? std::nullopt
-                        : std::optional<unsigned>((number - first) / 2 + 1);
+  if (number < first || number >= first + getSegments().size())
+    return std::nullopt;
+  return (number - first) / 2 + 1;
 }
 
 int64_t AttentionOp::getStaticExtent(Dim dim) {

@@ -128,6 +128,33 @@ LogicalResult verifyRelativeTypes(AttentionOp op) {
   return success();
 }
 
+/// C13.
+LogicalResult verifyDocuments(AttentionOp op) {
+  if (!op.getDocuments())
+    return success();
+  using D = AttentionOp::Dim;
+  Type type =
+      cast<RankedTensorType>(op.getDocuments().getType()).getElementType();
+  if (!isa<IntegerType>(type))
+    return op.emitOpError()
+           << "expected documents of integers (C13), got " << type;
+  int64_t n = op.getStaticExtent(D::kQuery), m = op.getStaticExtent(D::kKey);
+  if (!ShapedType::isDynamic(n) && !ShapedType::isDynamic(m) && n != m)
+    return op.emitOpError() << "expected as many queries as keys beside "
+                               "documents (C13), got "
+                            << n << " and " << m;
+  bool hasOffsets = op.getRelative() || !op.getSegments().empty() ||
+                    (op.getBias() && AttentionOp::isRelative(op.getBiasMap()));
+  if (hasOffsets || !op.getScoreMod().empty())
+    return op.emitOpError() << "expected no segments, relative positions or "
+                               "score_mod beside documents (C13)";
+  if (op.getMask() && !isa<CausalAttr, WindowAttr>(*op.getMask()))
+    return op.emitOpError() << "expected a causal mask or a window beside "
+                               "documents (C13), got "
+                            << *op.getMask();
+  return success();
+}
+
 LogicalResult verifyTypes(AttentionOp op) {
   if (failed(verifyElementTypes(
           op, {op.getQuery(), op.getKey(), op.getValue(), op.getOutput()},
@@ -172,7 +199,7 @@ LogicalResult mlir::attn::verifyScoreMod(Operation *op, Region &region,
 LogicalResult AttentionOp::verify() {
   if (failed(verifySegments(*this)) || failed(verifyRelativeTypes(*this)) ||
       failed(verifyMaps(*this)) || failed(verifyExtents(*this)) ||
-      failed(verifyTypes(*this)) ||
+      failed(verifyTypes(*this)) || failed(verifyDocuments(*this)) ||
       failed(verifyScoreMod(*this, getScoreMod(), getAccumulatorType(), "C8")))
     return failure();
   if (getScale() && !std::isfinite(getScale()->convertToDouble()))

@@ -156,6 +156,11 @@ void OnlinePackedOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
   patterns.add<FoldTensorCasts<OnlinePackedOp>>(context);
 }
 
+void AsymmetricLshAttentionOp::getCanonicalizationPatterns(
+    RewritePatternSet &patterns, MLIRContext *context) {
+  patterns.add<FoldTensorCasts<AsymmetricLshAttentionOp>>(context);
+}
+
 void LshAttentionOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
                                                  MLIRContext *context) {
   patterns.add<FoldTensorCasts<LshAttentionOp>>(context);

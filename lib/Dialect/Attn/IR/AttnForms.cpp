@@ -69,3 +69,28 @@ Cost LocalFormAttr::getCost(const AttentionShape &shape) const {
 }
 
 std::string LocalFormAttr::getErrorContract() const { return kLost; }
+
+LogicalResult
+BigBirdFormAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                        int64_t block, int64_t random, int64_t seed) {
+  if (block < 1 || block > kMaxCount)
+    return emitError() << "expected a block in [1, 2^20] (C1), got " << block;
+  if (random < 0 || random > 16)
+    return emitError() << "expected random in [0, 16] (C2), got " << random;
+  if (seed < 0)
+    return emitError() << "expected a seed that is not negative (C3), got "
+                       << seed;
+  return success();
+}
+
+Cost BigBirdFormAttr::getCost(const AttentionShape &shape) const {
+  // Its own block, two beside it, the first, the last and the random ones.
+  double keys = double(getBlock()) * double(5 + getRandom());
+  double share = shape.queries
+                     ? std::min(1.0, 2.0 * double(getBlock()) / shape.queries)
+                     : 0;
+  double mean = share * shape.visible + (1 - share) * keys;
+  return softmaxCost(shape, std::min(mean, shape.visible));
+}
+
+std::string BigBirdFormAttr::getErrorContract() const { return kLost; }

@@ -68,6 +68,6 @@ Cost LshFormAttr::getCost(const AttentionShape &shape) const {
 }
 
 std::string LshFormAttr::getErrorContract() const {
-  return "without a bound: keys are queries of length 1, and pairs that no "
-         "round meets are lost";
+  return "without a bound: pairs that no round meets are lost, and keys that "
+         "are queries lose their length";
 }

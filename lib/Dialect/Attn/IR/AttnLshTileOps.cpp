@@ -29,6 +29,14 @@ LogicalResult verifyOperand(Operation *op, StringRef name, Value value,
 
 bool isI32(Type type) { return type.isInteger(32); }
 
+LogicalResult verifyValid(Operation *op, Value valid) {
+  if (!valid || (shapedType(valid).getRank() <= 2 &&
+                 shapedType(valid).getElementType().isInteger(1)))
+    return success();
+  return op->emitOpError() << "expected valid of [N] or [B, N] of i1 (C1), got "
+                           << valid.getType();
+}
+
 /// A matrix of tokens whose vectors are contiguous and whole registers.
 LogicalResult verifyTokens(Operation *op, StringRef name, Value value,
                            AffineMap map, unsigned inner) {
@@ -75,18 +83,50 @@ LogicalResult BucketSortOp::verify() {
       failed(verifyOperand(op, "end", getEnd(), 4, isI32, "C1")) ||
       failed(verifyOperand(op, "code", getCode(), 4, isCode, "C1")))
     return failure();
-  if (getValid() && (shapedType(getValid()).getRank() > 2 ||
-                     !shapedType(getValid()).getElementType().isInteger(1)))
-    return emitOpError() << "expected valid of [N] or [B, N] of i1 (C1), got "
-                         << getValid().getType();
+  if (failed(verifyValid(op, getValid())))
+    return failure();
   return verifyTileResults(*this, "C2");
+}
+
+LogicalResult RankSortOp::verify() {
+  Operation *op = getOperation();
+  auto isReal = [](Type type) { return type.isF32() || type.isF64(); };
+  auto isCode = [](Type type) {
+    return type.isInteger(16) || type.isInteger(32);
+  };
+  if (failed(verifyOperand(op, "value", getValue(), 4, isReal, "C1")) ||
+      failed(verifyOperand(op, "order", getOrder(), 4, isI32, "C1")) ||
+      failed(verifyOperand(op, "workspace", getWorkspace(), 4, isI32, "C1")) ||
+      failed(verifyOperand(op, "code", getCode(), 4, isCode, "C1")) ||
+      failed(verifyValid(op, getValid())))
+    return failure();
+  if (static_cast<int64_t>(getChunk()) < 1)
+    return emitOpError() << "expected a positive chunk (C2), got "
+                         << static_cast<int64_t>(getChunk());
+  return verifyTileResults(*this, "C3");
+}
+
+/// C4: what keys of their own need and exclude.
+static LogicalResult verifyOwnKeys(LshChunksOp op) {
+  bool hasKeys = op.getKey() != nullptr;
+  bool isWhole = hasKeys == op.getKeyChunk().has_value() &&
+                 (!hasKeys || static_cast<int64_t>(*op.getKeyChunk()) > 0);
+  bool isMatched = hasKeys ? !op.getKeyCode() == !op.getCode() &&
+                                 !op.getFirst() && !op.getEnd()
+                           : !op.getKeyCode() && !op.getKeyCount();
+  if (isWhole && isMatched)
+    return success();
+  return op.emitOpError() << "expected keys with a key_chunk and without first "
+                             "and end, and key_code where there is code, or "
+                             "none of them (C4)";
 }
 
 LogicalResult LshChunksOp::verify() {
   Operation *op = getOperation();
-  if (getIndexingMaps().size() != (getLse() ? 4u : 3u))
-    return emitOpError() << "expected " << (getLse() ? 4 : 3)
-                         << " maps (C2), got " << getIndexingMaps().size();
+  unsigned maps = 3 + (getLse() ? 1 : 0) + (getKey() ? 1 : 0);
+  if (getIndexingMaps().size() != maps)
+    return emitOpError() << "expected " << maps << " maps (C2), got "
+                         << getIndexingMaps().size();
   Type element = shapedType(getX()).getElementType();
   auto isOwn = [&](Type type) { return type == element; };
   using D = LshAttentionOp::Dim;
@@ -96,7 +136,12 @@ LogicalResult LshChunksOp::verify() {
           verifyTokens(op, "output", getOutput(), getMap(2), D::kValueSize)) ||
       failed(verifyOperand(op, "unit", getUnit(), 3, isOwn, "C1")) ||
       failed(verifyOperand(op, "state", getState(), 4, isOwn, "C1")) ||
-      failed(verifyOperand(op, "order", getOrder(), 4, isI32, "C1")))
+      failed(verifyOperand(op, "order", getOrder(), 4, isI32, "C1")) ||
+      failed(verifyOperand(op, "key_order", getKeyOrder(), 4, isI32, "C4")) ||
+      failed(verifyOwnKeys(*this)))
+    return failure();
+  if (getKey() &&
+      failed(verifyTokens(op, "key", getKey(), getKeyMap(), D::kHeadSize)))
     return failure();
   return verifyTileResults(*this, "C3");
 }
@@ -107,6 +152,9 @@ void HashOp::getEffects(TileEffects &effects) {
 void BucketSortOp::getEffects(TileEffects &effects) {
   addTileEffects(*this, /*readsInits=*/false, effects);
 }
+void RankSortOp::getEffects(TileEffects &effects) {
+  addTileEffects(*this, /*readsInits=*/true, effects);
+}
 void LshChunksOp::getEffects(TileEffects &effects) {
   addTileEffects(*this, /*readsInits=*/true, effects);
 }
@@ -114,6 +162,9 @@ Speculation::Speculatability HashOp::getSpeculatability() {
   return getTileSpeculatability(*this);
 }
 Speculation::Speculatability BucketSortOp::getSpeculatability() {
+  return getTileSpeculatability(*this);
+}
+Speculation::Speculatability RankSortOp::getSpeculatability() {
   return getTileSpeculatability(*this);
 }
 Speculation::Speculatability LshChunksOp::getSpeculatability() {

@@ -115,6 +115,7 @@ LogicalResult verifyResultTypes(Operation *op, ValueRange inits, StringRef what,
                                 StringRef constraint);
 
 /// The operands that are read through maps.
+OperandMaps getOperandMaps(AsymmetricLshAttentionOp op);
 OperandMaps getOperandMaps(AttentionOp op);
 OperandMaps getOperandMaps(LinearAttentionOp op);
 OperandMaps getOperandMaps(LowRankAttentionOp op);

@@ -107,6 +107,8 @@ void mlir::attn::registerBufferizableOpInterfaceExternalModels(
         *context);
     BucketSortOp::attachInterface<
         TileOpModel<BucketSortOp, /*readsInits=*/false>>(*context);
+    RankSortOp::attachInterface<TileOpModel<RankSortOp, /*readsInits=*/false>>(
+        *context);
     LshChunksOp::attachInterface<
         TileOpModel<LshChunksOp, /*readsInits=*/false>>(*context);
     ProjectOp::attachInterface<TileOpModel<ProjectOp, /*readsInits=*/true>>(

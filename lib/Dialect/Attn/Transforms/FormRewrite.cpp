@@ -41,6 +41,8 @@ void mlir::attn::reportRefused(Operation *op, FormAttrInterface form,
 FormRewrite
 mlir::attn::restrictKeys(AttentionOp op,
                          llvm::function_ref<Attribute(Alignment)> makeMask) {
+  if (op.getDocuments())
+    return FormRewrite::refuse("its sequence is one of documents");
   int64_t queries = op.getStaticExtent(AttentionOp::kQuery);
   int64_t keys = op.getStaticExtent(AttentionOp::kKey);
   bool areKnown =

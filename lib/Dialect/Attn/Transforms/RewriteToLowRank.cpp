@@ -99,6 +99,8 @@ std::string LowRankRewriter::findObstacle() {
     return "its relative positions refer to keys, which slots mix";
   if (!op.getSegments().empty())
     return "its keys are in segments";
+  if (op.getDocuments())
+    return "its sequence is one of documents";
   if (op.getSoftcap())
     return "it has a softcap";
   if (std::string causal = findCausalObstacle(); !causal.empty())
@@ -336,7 +338,9 @@ struct RewriteToLowRankPass
     FormCounts counts = rewriteForms<LowRankFormAttr>(
         getOperation(),
         [&](OpBuilder &builder, AttentionOp op, LowRankFormAttr form) {
-          return LowRankRewriter(builder, op, form, layer++).rewrite();
+          return rewriteWithoutPadding(builder, op, [&](AttentionOp padded) {
+            return LowRankRewriter(builder, padded, form, layer++).rewrite();
+          });
         });
     numRewritten += counts.rewritten;
     numRefused += counts.refused;

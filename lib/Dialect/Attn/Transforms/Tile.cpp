@@ -463,6 +463,10 @@ struct TilePass : attn::impl::AttnTilePassBase<TilePass> {
     SmallVector<AttentionOp> ops;
     getOperation().walk([&](AttentionOp op) { ops.push_back(op); });
     for (AttentionOp op : ops) {
+      if (op.getDocuments()) {
+        op.emitOpError() << "expected documents to be expanded before tiling";
+        return signalPassFailure();
+      }
       IRRewriter rewriter(op);
       Tiler tiler(op, rewriter, sizes);
       bool overKeys = tiler.hasFewQueries();

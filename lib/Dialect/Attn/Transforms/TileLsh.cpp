@@ -7,6 +7,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "TokenTensors.h"
+
 #include "attn/Conversion/AttnToLinalg/AttnToLinalg.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
 
@@ -40,8 +42,8 @@ constexpr double kNegligibleScore = -1000;
 class LshTiler {
 public:
   LshTiler(LshAttentionOp op, OpBuilder &builder, int64_t columnAlign)
-      : op(op), b(builder), loc(op.getLoc()), columnAlign(columnAlign),
-        element(op.getAccumulatorType()) {}
+      : op(op), b(builder), loc(op.getLoc()), element(op.getAccumulatorType()),
+        tensors(builder, loc, op.getAccumulatorType(), columnAlign) {}
 
   /// What the kernels do not cover, or nothing.
   std::optional<StringRef> findObstacle();
@@ -53,27 +55,18 @@ private:
   void checkLengths();
   OpFoldResult extent(D dim) { return op.getExtent(b, loc, dim); }
   Value empty(ArrayRef<OpFoldResult> sizes, Type type) {
-    return tensor::EmptyOp::create(b, loc, sizes, type);
+    return tensors.empty(sizes, type);
   }
-  Value convert(OpBuilder &builder, Value value, Type to);
-  Value generic(ArrayRef<OpFoldResult> sizes, AffineMap map, Value source,
-                Type to);
-  AffineMap innermostLast(AffineMap map);
-  std::pair<Value, AffineMap> readable(Value source, AffineMap map, D inner);
   Value buildRotations();
-  Value buildCount();
-  Value buildValid();
   std::pair<Value, Value> buildHash(Value x, AffineMap map);
   void buildSort(Value buckets);
-  std::pair<Value, AffineMap> buildDestination();
-  Value writeOutput(Value result, AffineMap map);
   Type codeType();
 
   LshAttentionOp op;
   OpBuilder &b;
   Location loc;
-  int64_t columnAlign;
   Type element;
+  TokenTensors tensors;
   Value order, first, end, code; ///< of the sort
 };
 } // namespace
@@ -127,73 +120,6 @@ void LshTiler::checkLengths() {
           "expected as many buckets a round as tokens in LSH attention");
 }
 
-Value LshTiler::convert(OpBuilder &builder, Value value, Type to) {
-  Type from = value.getType();
-  if (from == to)
-    return value;
-  if (from.getIntOrFloatBitWidth() < to.getIntOrFloatBitWidth())
-    return arith::ExtFOp::create(builder, loc, to, value);
-  return arith::TruncFOp::create(builder, loc, to, value);
-}
-
-/// A tensor of `sizes` whose element at (d0, d1, ...) is that of `source` at
-/// `map`, converted.
-Value LshTiler::generic(ArrayRef<OpFoldResult> sizes, AffineMap map,
-                        Value source, Type to) {
-  Value init = empty(sizes, to);
-  SmallVector<utils::IteratorType> iterators(sizes.size(),
-                                             utils::IteratorType::parallel);
-  return linalg::GenericOp::create(
-             b, loc, init.getType(), source, init,
-             ArrayRef{map, b.getMultiDimIdentityMap(sizes.size())}, iterators,
-             [&](OpBuilder &inner, Location, ValueRange in) {
-               linalg::YieldOp::create(inner, loc, convert(inner, in[0], to));
-             })
-      .getResult(0);
-}
-
-/// The same dimensions as `map` with the innermost of x or value last.
-AffineMap LshTiler::innermostLast(AffineMap map) {
-  SmallVector<AffineExpr> exprs;
-  for (unsigned dim = 0; dim < D::kNumDims; ++dim)
-    if (map.isFunctionOfDim(dim))
-      exprs.push_back(b.getAffineDimExpr(dim));
-  return AffineMap::get(D::kNumDims, 0, exprs, b.getContext());
-}
-
-/// The operand with its vectors contiguous, in whole registers, in the type of
-/// sums.
-std::pair<Value, AffineMap> LshTiler::readable(Value source, AffineMap map,
-                                               D inner) {
-  auto type = cast<RankedTensorType>(source.getType());
-  int64_t size = op.getStaticExtent(inner);
-  AffineMap own = innermostLast(map);
-  bool isLast = map.getDimPosition(map.getNumResults() - 1) == inner;
-  if (isLast && type.getElementType() == element && size % columnAlign == 0)
-    return {source, map};
-  SmallVector<OpFoldResult> sizes;
-  SmallVector<AffineExpr> positions(D::kNumDims, b.getAffineConstantExpr(0));
-  for (unsigned i = 0; i < own.getNumResults(); ++i) {
-    positions[own.getDimPosition(i)] = b.getAffineDimExpr(i);
-    sizes.push_back(extent(D(own.getDimPosition(i))));
-  }
-  AffineMap read =
-      map.replaceDimsAndSymbols(positions, {}, own.getNumResults(), 0);
-  Value copy = generic(sizes, read, source, element);
-  if (size % columnAlign == 0)
-    return {copy, own};
-  SmallVector<OpFoldResult> padded(sizes),
-      offsets(sizes.size(), b.getIndexAttr(0)),
-      strides(sizes.size(), b.getIndexAttr(1));
-  padded.back() = b.getIndexAttr(llvm::alignTo(size, columnAlign));
-  Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(element));
-  Value filled =
-      linalg::FillOp::create(b, loc, zero, empty(padded, element)).getResult(0);
-  return {tensor::InsertSliceOp::create(b, loc, copy, filled, offsets, sizes,
-                                        strides),
-          own};
-}
-
 /// [H, D, R, S] as [H, R, S, D].
 Value LshTiler::buildRotations() {
   auto type = cast<RankedTensorType>(op.getRotations().getType());
@@ -202,7 +128,7 @@ Value LshTiler::buildRotations() {
     sizes.push_back(b.getIndexAttr(type.getDimSize(i)));
   AffineMap map = AffineMap::getPermutationMap(ArrayRef<unsigned>{0, 3, 1, 2},
                                                b.getContext());
-  return generic(sizes, map, op.getRotations(), element);
+  return tensors.gather(sizes, map, op.getRotations(), element);
 }
 
 std::pair<Value, Value> LshTiler::buildHash(Value x, AffineMap map) {
@@ -237,46 +163,6 @@ Type LshTiler::codeType() {
   return b.getIntegerType(largest < (1 << 16) ? 16 : 32);
 }
 
-/// valid as [N] or [B, N].
-Value LshTiler::buildValid() {
-  if (!op.getValid())
-    return Value();
-  AffineMap map = op.getValidMap();
-  if (map.getDimPosition(map.getNumResults() - 1) == D::kPosition)
-    return op.getValid();
-  return generic(
-      {extent(D::kBatch), extent(D::kPosition)},
-      AffineMap::getPermutationMap(ArrayRef<unsigned>{1, 0}, b.getContext()),
-      op.getValid(), b.getI1Type());
-}
-
-/// [B]: valid tokens.
-Value LshTiler::buildCount() {
-  if (!op.getValid())
-    return Value();
-  Type i32 = b.getI32Type();
-  Value zero = arith::ConstantIntOp::create(b, loc, 0, 32);
-  Value init =
-      linalg::FillOp::create(b, loc, zero, empty({extent(D::kBatch)}, i32))
-          .getResult(0);
-  AffineExpr batch = b.getAffineDimExpr(0), token = b.getAffineDimExpr(1);
-  AffineMap map = op.getValidMap().replaceDimsAndSymbols(
-      {batch, b.getAffineConstantExpr(0), token, b.getAffineConstantExpr(0),
-       b.getAffineConstantExpr(0)},
-      {}, 2, 0);
-  return linalg::GenericOp::create(
-             b, loc, init.getType(), op.getValid(), init,
-             ArrayRef{map, AffineMap::get(2, 0, batch)},
-             ArrayRef{utils::IteratorType::parallel,
-                      utils::IteratorType::reduction},
-             [&](OpBuilder &inner, Location, ValueRange in) {
-               Value one = arith::ExtUIOp::create(inner, loc, i32, in[0]);
-               Value sum = arith::AddIOp::create(inner, loc, in[1], one);
-               linalg::YieldOp::create(inner, loc, sum);
-             })
-      .getResult(0);
-}
-
 void LshTiler::buildSort(Value buckets) {
   OpFoldResult rounds = b.getIndexAttr(op.getRounds());
   SmallVector<OpFoldResult> sizes{extent(D::kBatch), extent(D::kHead), rounds,
@@ -295,8 +181,9 @@ void LshTiler::buildSort(Value buckets) {
       types.push_back(init.getType());
   int64_t window = 1 + op.getLookBack() + op.getLookAhead();
   auto sort = BucketSortOp::create(
-      b, loc, types, buckets, buildValid(), orderInit, firstInit, endInit,
-      codeInit, b.getI64IntegerAttr(op.getNumBuckets()), op.getChunkAttr(),
+      b, loc, types, buckets, tensors.flags({op.getValid(), op.getValidMap()}),
+      orderInit, firstInit, endInit, codeInit,
+      b.getI64IntegerAttr(op.getNumBuckets()), op.getChunkAttr(),
       b.getI64IntegerAttr(op.getSameBucket() ? window : 0));
   unsigned next = 0;
   order = sort.getResult(next++);
@@ -305,60 +192,15 @@ void LshTiler::buildSort(Value buckets) {
   code = codeInit ? Value(sort.getResult(next++)) : Value();
 }
 
-/// Where rounds add up: the output itself, where it has the form that kernels
-/// write.
-std::pair<Value, AffineMap> LshTiler::buildDestination() {
-  AffineMap map = op.getOutputMap();
-  auto type = cast<RankedTensorType>(op.getOutput().getType());
-  int64_t size = op.getStaticExtent(D::kValueSize);
-  if (map.getDimPosition(map.getNumResults() - 1) == D::kValueSize &&
-      type.getElementType() == element && size % columnAlign == 0)
-    return {op.getOutput(), map};
-  AffineMap own = innermostLast(map);
-  SmallVector<OpFoldResult> sizes;
-  for (unsigned i = 0; i < own.getNumResults(); ++i)
-    sizes.push_back(extent(D(own.getDimPosition(i))));
-  sizes.back() = b.getIndexAttr(llvm::alignTo(size, columnAlign));
-  return {empty(sizes, element), own};
-}
-
-Value LshTiler::writeOutput(Value result, AffineMap map) {
-  if (result.getType() == op.getOutput().getType() && map == op.getOutputMap())
-    return result;
-  AffineMap to = op.getOutputMap();
-  unsigned rank = to.getNumResults();
-  SmallVector<AffineExpr> positions(D::kNumDims, b.getAffineConstantExpr(0));
-  for (unsigned i = 0; i < rank; ++i)
-    positions[to.getDimPosition(i)] = b.getAffineDimExpr(i);
-  AffineMap read = map.replaceDimsAndSymbols(positions, {}, rank, 0);
-  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, loc, result),
-                            offsets(rank, b.getIndexAttr(0)),
-                            strides(rank, b.getIndexAttr(1));
-  sizes.back() = b.getIndexAttr(op.getStaticExtent(D::kValueSize));
-  Value source =
-      tensor::ExtractSliceOp::create(b, loc, result, offsets, sizes, strides);
-  Type target =
-      cast<RankedTensorType>(op.getOutput().getType()).getElementType();
-  SmallVector<utils::IteratorType> iterators(rank,
-                                             utils::IteratorType::parallel);
-  return linalg::GenericOp::create(
-             b, loc, op.getOutput().getType(), source, op.getOutput(),
-             ArrayRef{read, b.getMultiDimIdentityMap(rank)}, iterators,
-             [&](OpBuilder &inner, Location, ValueRange in) {
-               linalg::YieldOp::create(inner, loc,
-                                       convert(inner, in[0], target));
-             })
-      .getResult(0);
-}
-
 SmallVector<Value> LshTiler::tile() {
   checkLengths();
-  auto [x, xMap] = readable(op.getX(), op.getXMap(), D::kHeadSize);
+  auto [x, xMap] = tensors.readable({op.getX(), op.getXMap()}, D::kHeadSize);
   auto [value, valueMap] =
-      readable(op.getValue(), op.getValueMap(), D::kValueSize);
+      tensors.readable({op.getValue(), op.getValueMap()}, D::kValueSize);
   auto [unit, buckets] = buildHash(x, xMap);
   buildSort(buckets);
-  auto [output, outputMap] = buildDestination();
+  TokenTensors::Operand destination{op.getOutput(), op.getOutputMap()};
+  auto [output, outputMap] = tensors.writable(destination);
   Value state = empty({b.getIndexAttr(2), extent(D::kBatch), extent(D::kHead),
                        extent(D::kPosition)},
                       element);
@@ -369,13 +211,17 @@ SmallVector<Value> LshTiler::tile() {
     maps.push_back(op.getLseMap());
   }
   auto chunks = LshChunksOp::create(
-      b, loc, types, x, value, unit, order, first, end, code, buildCount(),
-      output, state, op.getLse(), b.getAffineMapArrayAttr(maps),
-      op.getChunkAttr(), b.getI64IntegerAttr(op.getLookBack()),
+      b, loc, types, x, value, unit, order, first, end, code,
+      tensors.count({op.getValid(), op.getValidMap()}, extent(D::kBatch)),
+      /*key=*/Value(), /*key_order=*/Value(), /*key_code=*/Value(),
+      /*key_count=*/Value(), output, state, op.getLse(),
+      b.getAffineMapArrayAttr(maps), op.getChunkAttr(),
+      b.getI64IntegerAttr(op.getLookBack()),
       b.getI64IntegerAttr(op.getLookAhead()), op.getScaleAttr(),
-      op.getCausalAttr());
+      op.getCausalAttr(), /*key_chunk=*/IntegerAttr());
   chunks.getScoreMod().takeBody(op.getScoreMod());
-  SmallVector<Value> results{writeOutput(chunks.getResult(0), outputMap)};
+  SmallVector<Value> results{
+      tensors.finish({chunks.getResult(0), outputMap}, destination)};
   if (op.getLse())
     results.push_back(chunks.getResult(2));
   return results;
@@ -384,7 +230,7 @@ SmallVector<Value> LshTiler::tile() {
 SmallVector<Value> LshTiler::tileDensely() {
   if (!op.getRotations())
     return decomposeLsh(b, op);
-  auto [x, map] = readable(op.getX(), op.getXMap(), D::kHeadSize);
+  auto [x, map] = tensors.readable({op.getX(), op.getXMap()}, D::kHeadSize);
   Value buckets = buildHash(x, map).second;
   auto hashed = cast<LshAttentionOp>(b.clone(*op));
   hashed.getRotationsMutable().clear();

@@ -9,6 +9,7 @@
 #define ATTN_ALL
 
 include "attn/Dialect/Attn/IR/AttnFeedForward.td"
+include "attn/Dialect/Attn/IR/AttnAsymmetricLsh.td"
 include "attn/Dialect/Attn/IR/AttnForms.td"
 include "attn/Dialect/Attn/IR/AttnLinearAttention.td"
 include "attn/Dialect/Attn/IR/AttnLinearForms.td"

@@ -93,6 +93,26 @@ def Attn_LocalForm : Attn_FormAttr<"Local", "local", (ins
   let genVerifyDecl = 1;
 }
 
+def Attn_BigBirdForm : Attn_FormAttr<"BigBird", "bigbird", (ins
+    DefaultValuedParameter<"int64_t", "64">:$block, DefaultValuedParameter<"int64_t", "3">:$random,
+    DefaultValuedParameter<"int64_t", "0">:$seed)> {
+  let summary = "neighbouring blocks, the first and the last, and random ones";
+  let description = [{
+    Restricts an attention to the pattern of BigBird (Zaheer et al. 2020): of positions cut into blocks of `block` a query
+    sees its own, the two beside it, the first, the last and `random` others, which are drawn from `seed` for every row of
+    blocks and every head; the first and the last block see all. The mask that the attention has stays. For queries and
+    keys of one length.
+
+    Error contract: what the other keys would have contributed is lost; there is no bound.
+
+    ```mlir
+    #form = #attn.bigbird_form<block = 32, random = 2>
+    ```
+    Constraints: C1 `block` lies in [1, 2^20]; C2 `random` lies in [0, 16]; C3 `seed` is not negative.
+  }];
+  let genVerifyDecl = 1;
+}
+
 def Attn_LshForm : Attn_FormAttr<"Lsh", "lsh", (ins
     DefaultValuedParameter<"int64_t", "8">:$rounds, DefaultValuedParameter<"int64_t", "64">:$chunk,
     DefaultValuedParameter<"int64_t", "1">:$look_back, DefaultValuedParameter<"int64_t", "0">:$look_ahead,
@@ -100,13 +120,15 @@ def Attn_LshForm : Attn_FormAttr<"Lsh", "lsh", (ins
     DefaultValuedParameter<"bool", "true">:$same_bucket, DefaultValuedParameter<"bool", "false">:$shared_qk)> {
   let summary = "buckets of a locality-sensitive hash";
   let description = [{
-    Asks for `attn.lsh_attention` (Kitaev et al. 2020): queries see keys of their own bucket around them, in `rounds` rounds
-    of hashing with Gaussian rotations that are drawn from `seed`, the operation's place in the function and the head.
-    `buckets = 0` means two for a chunk; more than 128 are factorised. Keys are the queries, scaled to length 1; where an
-    attention has keys of its own, `shared_qk = true` gives them up.
+    Where keys are the queries, or `shared_qk = true` gives an attention's own keys up, asks for `attn.lsh_attention`
+    (Kitaev et al. 2020): queries see keys of their own bucket around them, in `rounds` rounds of hashing with Gaussian
+    rotations that are drawn from `seed`, the operation's place in the function and the head. `buckets = 0` means two for a
+    chunk; more than 128 are factorised. Keys are scaled to length 1. Else asks for `attn.asymmetric_lsh_attention`
+    (Daras et al. 2020): queries and keys are sorted apart and see each other in equal chunks; there are no buckets, and
+    scores are those of the attention.
 
-    Error contract: for models that were trained with it; keys lose their length, and pairs that no round meets their
-    weight.
+    Error contract: pairs that no round meets lose their weight; with shared queries and keys, for models that were trained
+    with it, keys lose their length too.
 
     ```mlir
     #form = #attn.lsh_form<rounds = 4, chunk = 64>

@@ -1,7 +1,7 @@
 //===- AttnLshTileOps.td - hash, sort, gathered chunks ----------*- tablegen -*-===//
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// What LSH attention lowers to. The three work on all heads at once: which of heads and chunks threads share is decided by
+// What LSH attention lowers to. All of them work on all heads at once: which of heads and chunks threads share is decided by
 // their emitters, from lengths that are known when the program runs.
 //
 //===----------------------------------------------------------------------===//
@@ -88,6 +88,42 @@ def Attn_BucketSortOp : Attn_TileOp<"bucket_sort", [AttrSizedOperandSegments]> {
   }];
 }
 
+def Attn_RankSortOp : Attn_TileOp<"rank_sort", [AttrSizedOperandSegments]> {
+  let summary = "tokens in the order of a number";
+  let description = [{
+    For every batch, head and round: `order[rank]` is the position of the token with that rank by (value, position), tokens
+    that are not valid coming last, and `code[position, round] = rank / chunk`. A radix sort between `order` and `workspace`,
+    which holds nothing afterwards. NaN has a place of its own at either end, so that every position has a rank.
+
+    ```mlir
+    func.func @ranks(%v: tensor<1x2x4x?xf32>, %o: tensor<1x2x4x?xi32>, %w: tensor<1x2x4x?xi32>) -> tensor<1x2x4x?xi32> {
+      %r:2 = attn.rank_sort ins(%v : tensor<1x2x4x?xf32>) outs(%o, %w : tensor<1x2x4x?xi32>, tensor<1x2x4x?xi32>) chunk 16
+          -> tensor<1x2x4x?xi32>, tensor<1x2x4x?xi32>
+      return %r#0 : tensor<1x2x4x?xi32>
+    }
+    ```
+
+    Constraints:
+    * C1: value is [B, H, R, N] of f32 or f64; order and workspace are [B, H, R, N] of i32; code is [B, H, N, R] of i16 or
+      i32; valid is [N] or [B, N] of i1.
+    * C2: chunk is positive.
+    * C3: result types equal the types of the destinations, on tensors; on memrefs there are no results.
+  }];
+  let arguments = (ins Attn_Shaped:$value, Optional<Attn_Shaped>:$valid, Attn_Shaped:$order, Attn_Shaped:$workspace,
+                       Optional<Attn_Shaped>:$code, I64Attr:$chunk);
+  let assemblyFormat = [{
+    `ins` `(` $value `:` type($value) `)` (`valid` `(` $valid^ `:` type($valid) `)`)?
+    `outs` `(` $order `,` $workspace `:` type($order) `,` type($workspace) `)` (`code` `(` $code^ `:` type($code) `)`)?
+    `chunk` $chunk attr-dict (`->` type($results)^)?
+  }];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    MutableOperandRange getDpsInitsMutable() {
+      return MutableOperandRange(getOperation(), getOrderMutable().getOperandNumber(), getCode() ? 3 : 2);
+    }
+  }];
+}
+
 def Attn_LshChunksOp : Attn_TileOp<"lsh_chunks", [AttrSizedOperandSegments]> {
   let summary = "softmax attention of sorted chunks, read and written where the tokens lie";
   let description = [{
@@ -97,7 +133,12 @@ def Attn_LshChunksOp : Attn_TileOp<"lsh_chunks", [AttrSizedOperandSegments]> {
     query sees; `code` finds the rounds that meet a pair, by whose number its weight is divided; `count` is the number of
     valid tokens, which come first in every order. What the destinations held before is not read.
 
-    Maps are those of `attn.lsh_attention` for x, value, output and lse.
+    With `keys(key, key_order)`, those of `attn.asymmetric_lsh_attention`: x holds queries, which have an order of their own
+    and see themselves, and keys are read as they are; the window is over chunks of `key_chunk` ranks of keys.
+    `key_code` and `key_count` are code and count of the keys, and `unit` is what makes a query's product with every key at
+    most 1. A query that sees nothing gives 0.
+
+    Maps are over (b, h, i, d, e), i being a token, for x, value, output, lse and key.
 
     ```mlir
     #x = affine_map<(b, h, i, d, e) -> (b, h, i, d)>
@@ -116,22 +157,28 @@ def Attn_LshChunksOp : Attn_TileOp<"lsh_chunks", [AttrSizedOperandSegments]> {
     Constraints:
     * C1: x, value and output are f32 or f64 with d or e as their last dimension, static multiples of 8; unit is
       [B, H, N] and state [2, B, H, N] of their type; order is [B, H, R, N] of i32.
-    * C2: there is one map for each of x, value, output, lse that is there.
+    * C2: there is one map for each of x, value, output, lse, key that is there.
     * C3: result types equal the types of the destinations, on tensors; on memrefs there are no results.
+    * C4: key, key_order and a positive key_chunk go together; key_code and key_count only with them, and with code and
+      count; first and end only without them. key is like x, key_order like order.
   }];
   let arguments = (ins Attn_Shaped:$x, Attn_Shaped:$value, Attn_Shaped:$unit, Attn_Shaped:$order,
                        Optional<Attn_Shaped>:$first, Optional<Attn_Shaped>:$end, Optional<Attn_Shaped>:$code,
-                       Optional<Attn_Shaped>:$count, Attn_Shaped:$output, Attn_Shaped:$state,
-                       Optional<Attn_Shaped>:$lse, AffineMapArrayAttr:$indexing_maps, I64Attr:$chunk,
-                       I64Attr:$look_back, I64Attr:$look_ahead, F64Attr:$scale, UnitAttr:$causal);
+                       Optional<Attn_Shaped>:$count, Optional<Attn_Shaped>:$key, Optional<Attn_Shaped>:$key_order,
+                       Optional<Attn_Shaped>:$key_code, Optional<Attn_Shaped>:$key_count, Attn_Shaped:$output,
+                       Attn_Shaped:$state, Optional<Attn_Shaped>:$lse, AffineMapArrayAttr:$indexing_maps,
+                       I64Attr:$chunk, I64Attr:$look_back, I64Attr:$look_ahead, F64Attr:$scale, UnitAttr:$causal,
+                       OptionalAttr<I64Attr>:$key_chunk);
   let regions = (region MaxSizedRegion<1>:$score_mod);
   let assemblyFormat = [{
     `ins` `(` $x `,` $value `,` $unit `,` $order `:` type($x) `,` type($value) `,` type($unit) `,` type($order) `)`
     (`first` `(` $first^ `:` type($first) `)`)? (`end` `(` $end^ `:` type($end) `)`)?
     (`code` `(` $code^ `:` type($code) `)`)? (`count` `(` $count^ `:` type($count) `)`)?
+    (`keys` `(` $key^ `,` $key_order `:` type($key) `,` type($key_order) `)`)?
+    (`key_code` `(` $key_code^ `:` type($key_code) `)`)? (`key_count` `(` $key_count^ `:` type($key_count) `)`)?
     `outs` `(` $output `,` $state `:` type($output) `,` type($state) `)`
     (`lse` `(` $lse^ `:` type($lse) `)`)? `maps` $indexing_maps
-    `chunk` $chunk `window` `(` $look_back `,` $look_ahead `)` `scale` $scale attr-dict (`score_mod` $score_mod^)?
+    `chunk` $chunk `window` `(` $look_back `,` $look_ahead `)` (`key_chunk` $key_chunk^)? `scale` $scale attr-dict (`score_mod` $score_mod^)?
     (`->` type($results)^)?
   }];
   let hasVerifier = 1;
@@ -139,6 +186,8 @@ def Attn_LshChunksOp : Attn_TileOp<"lsh_chunks", [AttrSizedOperandSegments]> {
     MutableOperandRange getDpsInitsMutable() {
       return MutableOperandRange(getOperation(), getOutputMutable().getOperandNumber(), getLse() ? 3 : 2);
     }
+    /// The map of key, which comes last.
+    AffineMap getKeyMap() { return getMap(getIndexingMaps().size() - 1); }
     AffineMap getMap(unsigned index) { return cast<AffineMapAttr>(getIndexingMaps()[index]).getValue(); }
   }];
 }

@@ -28,7 +28,7 @@ def Attn_AttentionOp : Attn_SequenceOp<"attention", [
     position, head size, value size. A map's results are distinct dimensions in any order, so `[B,N,H,D]` costs no
     transpose; a batch or head dimension that a map lacks is broadcast; and key heads are shared by `h floordiv g`
     (grouped-query attention, Ainslie et al. 2023). Maps come in the order query, key, value, bias, key_valid, output,
-    lse, relative, for the operands that are there.
+    lse, relative, documents, for the operands that are there.
 
     `segments` continues the keys: pairs of key and value, read through the maps of key and value, whose positions follow
     those of the pair before. Memories and caches need no concatenation then; masks, bias, key validity and score mod see
@@ -39,6 +39,9 @@ def Attn_AttentionOp : Attn_SequenceOp<"attention", [
     `q'_i . r_(j - i + n - 1)` to `query_i . key_j` (Dai et al. 2019, whose distance t is position m - 1 - t, m being the
     keys): the operand holds O(n + m) elements, and no n x m tensor is made. Positions beyond its extent contribute
     nothing; under a bottom-right causal mask m positions are all there are.
+
+    `documents`, integers by position, makes one sequence of several: runs of equal numbers, between which nothing is seen.
+    Mask and positions are those within a document, where queries and keys have one end.
 
     `scale` defaults to D^-1/2. The score-mod region gets (score, b, h, i, j): an f32 (f64) and four indices, positions
     being those of the original sequence, and yields the new score; it must be pure. `lse`, if given, receives the
@@ -77,12 +80,14 @@ def Attn_AttentionOp : Attn_SequenceOp<"attention", [
     * C11: relative has j - i and d, and otherwise only h, shared as in key; its query has the type of query; there is no
       softcap; a bias with j - i has neither i nor j.
     * C12: an operand with j - i has an extent of at least m for it.
+    * C13: documents are integers with i, and otherwise only b; there are as many queries as keys, no segments, no
+      relative, no j - i, no score-mod region, and no mask but causal and window.
   }];
   let arguments = (ins AnyRankedTensor:$query, AnyRankedTensor:$key, AnyRankedTensor:$value,
                        Optional<AnyRankedTensor>:$bias, Optional<AnyRankedTensor>:$key_valid,
                        AnyRankedTensor:$output, Optional<AnyRankedTensor>:$lse,
                        Optional<AnyRankedTensor>:$relative, Optional<AnyRankedTensor>:$relative_query,
-                       Variadic<AnyRankedTensor>:$segments,
+                       Variadic<AnyRankedTensor>:$segments, Optional<AnyRankedTensor>:$documents,
                        AffineMapArrayAttr:$indexing_maps, OptionalAttr<Attn_AnyMask>:$mask,
                        OptionalAttr<F64Attr>:$scale, OptionalAttr<F64Attr>:$softcap);
   let results = (outs Variadic<AnyRankedTensor>:$results);
@@ -90,6 +95,7 @@ def Attn_AttentionOp : Attn_SequenceOp<"attention", [
   let assemblyFormat = [{
     `ins` `(` $query `,` $key `,` $value `:` type($query) `,` type($key) `,` type($value) `)`
     (`segments` `(` $segments^ `:` type($segments) `)`)?
+    (`documents` `(` $documents^ `:` type($documents) `)`)?
     (`relative` `(` $relative_query^ `,` $relative `:` type($relative_query) `,` type($relative) `)`)?
     (`bias` `(` $bias^ `:` type($bias) `)`)?
     (`key_valid` `(` $key_valid^ `:` type($key_valid) `)`)?
@@ -109,7 +115,7 @@ def Attn_AttentionOp : Attn_SequenceOp<"attention", [
                    "Value":$key_valid, "Value":$output, "Value":$lse, "ArrayAttr":$indexing_maps,
                    "MaskAttrInterface":$mask, "FloatAttr":$scale, "FloatAttr":$softcap), [{
       build($_builder, $_state, results, query, key, value, bias, key_valid, output, lse, /*relative=*/Value(),
-            /*relative_query=*/Value(), /*segments=*/ValueRange(), indexing_maps, mask, scale, softcap);
+            /*relative_query=*/Value(), /*segments=*/ValueRange(), /*documents=*/Value(), indexing_maps, mask, scale, softcap);
     }]>
   ];
   let extraClassDeclaration = [{
@@ -128,6 +134,7 @@ def Attn_AttentionOp : Attn_SequenceOp<"attention", [
     AffineMap getBiasMap() { return getBias() ? getMapOf(*getBiasMutable().begin()) : AffineMap(); }
     AffineMap getKeyValidMap() { return getKeyValid() ? getMapOf(*getKeyValidMutable().begin()) : AffineMap(); }
     AffineMap getLseMap() { return getLse() ? getMapOf(*getLseMutable().begin()) : AffineMap(); }
+    AffineMap getDocumentsMap() { return getDocuments() ? getMapOf(*getDocumentsMutable().begin()) : AffineMap(); }
     AffineMap getRelativeMap() { return getRelative() ? getMapOf(*getRelativeMutable().begin()) : AffineMap(); }
 
     /// Key and value, then the pairs of `segments`: the parts that keys come in.
@@ -157,7 +164,8 @@ def Attn_AttentionOp : Attn_SequenceOp<"attention", [
 }
 
 def Attn_YieldOp : Attn_Op<"yield", [Pure, Terminator, ReturnLike,
-                                     ParentOneOf<["AttentionOp", "LinearAttentionOp", "LinearChunkOp",
+                                     ParentOneOf<["AsymmetricLshAttentionOp", "AttentionOp",
+                                                  "LinearAttentionOp", "LinearChunkOp",
                                                   "LinearOutputOp", "LinearStateOp", "LinearStepOp",
                                                   "LshAttentionOp",
                                                   "LshChunksOp", "OnlineAttentionOp", "OnlinePackedOp"]>]> {

@@ -72,6 +72,12 @@ FormCounts rewriteForms(
 FormRewrite restrictKeys(AttentionOp op,
                          llvm::function_ref<Attribute(Alignment)> makeMask);
 
+/// `rewrite` of an attention whose bias, where that only hides padding, has
+/// become key validity. For forms that have no place for a bias.
+FormRewrite
+rewriteWithoutPadding(OpBuilder &builder, AttentionOp op,
+                      llvm::function_ref<FormRewrite(AttentionOp)> rewrite);
+
 /// A remark that `op`, once an attention of that shape, now is `form`: costs of
 /// both, and the error contract.
 void reportRewritten(Operation *op, FormAttrInterface form,

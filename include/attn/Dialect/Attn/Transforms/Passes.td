@@ -9,6 +9,8 @@
 #define ATTN_TRANSFORMS_PASSES
 
 include "attn/Dialect/Attn/Transforms/FormPasses.td"
+include "attn/Dialect/Attn/Transforms/LshPasses.td"
+include "attn/Dialect/Attn/Transforms/MaskRewritePasses.td"
 include "attn/Dialect/Attn/Transforms/RewritePasses.td"
 include "mlir/Pass/PassBase.td"
 
@@ -72,48 +74,6 @@ def AttnTilePass : Pass<"attn-tile", "func::FuncOp"> {
   ];
   let dependentDialects = ["affine::AffineDialect", "arith::ArithDialect", "::mlir::cf::ControlFlowDialect",
                            "linalg::LinalgDialect", "scf::SCFDialect", "tensor::TensorDialect"];
-}
-
-def AttnTileLshPass : Pass<"attn-tile-lsh", "func::FuncOp"> {
-  let summary = "LSH attention as hash, sort and gathered chunks";
-  let description = [{
-    Every `attn.lsh_attention` becomes `attn.hash`, `attn.bucket_sort` and `attn.lsh_chunks`. Operands whose vectors are
-    not contiguous, not of `column-align` elements or narrower than the type of sums are copied first. Lengths that the
-    types leave open are checked when the program runs. What the kernels do not cover (a rolled axis of chunks, invalid
-    tokens that attend, a log-sum-exp with the own position) becomes the dense form of `convert-attn-to-linalg`, with a
-    remark.
-
-    Before:
-    ```mlir
-    func.func @f(%x: tensor<2x64x16xf32>, %g: tensor<2x16x4x4xf32>, %init: tensor<2x64x16xf32>) -> tensor<2x64x16xf32> {
-      %o = attn.lsh_attention ins(%x, %x : tensor<2x64x16xf32>, tensor<2x64x16xf32>)
-          rotations(%g : tensor<2x16x4x4xf32>) outs(%init : tensor<2x64x16xf32>)
-          maps [affine_map<(b, h, i, d, e) -> (h, i, d)>, affine_map<(b, h, i, d, e) -> (h, i, e)>,
-                affine_map<(b, h, i, d, e) -> (h, i, e)>]
-          rounds 4 chunk 16 buckets [8] causal -> tensor<2x64x16xf32>
-      return %o : tensor<2x64x16xf32>
-    }
-    ```
-    After, in outline:
-    ```mlir
-    ...
-    %hash:2 = attn.hash ins(%x : tensor<2x64x16xf32>) rotations(...) outs(...) map ... buckets [8] epsilon ...
-    ...
-    %sort:3 = attn.bucket_sort ins(%hash#1 : tensor<1x2x4x64xi32>) outs(...) first(...) code(...) num_buckets 8 ...
-    ...
-    %chunks:2 = attn.lsh_chunks ins(%x, %x, %hash#0, %sort#0 : ...) first(%sort#1 : ...) code(%sort#2 : ...) outs(...) ...
-    ...
-    ```
-  }];
-  let options = [
-    Option<"columnAlign", "column-align", "int64_t", "16", "what the length of vectors must be a multiple of">
-  ];
-  let statistics = [
-    Statistic<"numTiled", "num-tiled", "operations that became hash, sort and chunks">,
-    Statistic<"numDense", "num-dense", "operations that are computed in their dense form">
-  ];
-  let dependentDialects = ["affine::AffineDialect", "arith::ArithDialect", "cf::ControlFlowDialect",
-                           "linalg::LinalgDialect", "math::MathDialect", "scf::SCFDialect", "tensor::TensorDialect"];
 }
 
 def AttnTileLowRankPass : Pass<"attn-tile-low-rank", "func::FuncOp"> {

@@ -11,43 +11,14 @@
 include "attn/Dialect/Attn/Transforms/KernelizedPasses.td"
 include "mlir/Pass/PassBase.td"
 
-def AttnRewriteToLocalPass : Pass<"attn-rewrite-to-local", "func::FuncOp"> {
-  let summary = "attention to keys of neighbouring chunks";
-  let description = [{
-    Rewrites every attention that asks for `#attn.local_form`: its mask becomes that of the chunks too. Refused where
-    queries and keys are known to differ in number, since then a key has no place beside a query.
-
-    Before:
-    ```mlir
-    func.func @f(%q: tensor<100x64xf32>, %init: tensor<100x64xf32>) -> tensor<100x64xf32> {
-      %o = attn.attention ins(%q, %q, %q : tensor<100x64xf32>, tensor<100x64xf32>, tensor<100x64xf32>)
-          outs(%init : tensor<100x64xf32>)
-          maps [affine_map<(b, h, i, j, d, e) -> (i, d)>, affine_map<(b, h, i, j, d, e) -> (j, d)>,
-                affine_map<(b, h, i, j, d, e) -> (j, e)>, affine_map<(b, h, i, j, d, e) -> (i, e)>]
-          {attn.form = #attn.local_form<chunk = 8>} -> tensor<100x64xf32>
-      return %o : tensor<100x64xf32>
-    }
-    ```
-    After:
-    ```mlir
-    ...
-    %o = ... mask #attn.local_chunks<chunk = 8, look_back = 1, look_ahead = 1, top_left> {attn.rewritten = #attn.local_form<chunk = 8>} -> ...
-    ...
-    ```
-  }];
-  let statistics = [
-    Statistic<"numRewritten", "num-rewritten", "attention operations restricted to chunks">,
-    Statistic<"numRefused", "num-refused", "attention operations that stay exact">
-  ];
-}
-
 def AttnRewriteToLowRankPass : Pass<"attn-rewrite-to-low-rank", "::mlir::ModuleOp"> {
   let summary = "attention over projected keys, where `#attn.low_rank_form` asks for it";
   let description = [{
     Gives every `attn.attention` that asks for it projections and makes it `attn.low_rank_attention`; for max pooling,
     pools its keys and values and attends to them. Refuses, with a remark that says why: a causal mask without
     `causal_blocks`, other masks, biases and score mods, which have no meaning for slots, a softcap, more slots than
-    keys, and dynamic lengths without `length`.
+    keys, and dynamic lengths without `length`. A bias of 0 and the lowest number that only depends on the key says which
+    keys are valid.
 
     Before:
     ```mlir
@@ -78,10 +49,12 @@ def AttnRewriteToLowRankPass : Pass<"attn-rewrite-to-low-rank", "::mlir::ModuleO
 def AttnRewriteToLshPass : Pass<"attn-rewrite-to-lsh", "func::FuncOp"> {
   let summary = "attention within buckets of a locality-sensitive hash";
   let description = [{
-    Rewrites every attention that asks for `#attn.lsh_form` to `attn.lsh_attention` with rotations that are drawn from the
-    form's seed, the number of the operation among those that ask, and the head. Refused where keys are not the queries
-    (unless the form says `shared_qk`), where a mask is not causal, where a bias, a softcap, segments or relative positions
-    refer to keys, where heads share keys, and where a length that the buckets depend on is not known.
+    Rewrites every attention that asks for `#attn.lsh_form`: to `attn.lsh_attention` where keys are the queries or the form
+    says `shared_qk`, else to `attn.asymmetric_lsh_attention`. Rotations and directions are drawn from the form's seed, the
+    number of the operation among those that ask, and the head. A bias of 0 and the lowest number that only depends on the
+    key says which keys are valid; where there are as many queries, queries at invalid positions give 0. Refused where a
+    mask is not causal, where another bias, a softcap, segments or relative positions refer to keys, where heads share
+    keys, and where a length that the buckets depend on is not known.
 
     Before:
     ```mlir
@@ -105,38 +78,7 @@ def AttnRewriteToLshPass : Pass<"attn-rewrite-to-lsh", "func::FuncOp"> {
     Statistic<"numRewritten", "num-rewritten", "attention operations that hash">,
     Statistic<"numRefused", "num-refused", "attention operations that stay exact">
   ];
-  let dependentDialects = ["arith::ArithDialect"];
-}
-
-def AttnRewriteToWindowPass : Pass<"attn-rewrite-to-window", "func::FuncOp"> {
-  let summary = "attention to keys around the query";
-  let description = [{
-    Rewrites every attention that asks for `#attn.window_form`: its mask becomes that of the window and of the global
-    tokens too. Refused where
-    queries and keys are known to differ in number, since then a key has no place beside a query.
-
-    Before:
-    ```mlir
-    func.func @f(%q: tensor<100x64xf32>, %init: tensor<100x64xf32>) -> tensor<100x64xf32> {
-      %o = attn.attention ins(%q, %q, %q : tensor<100x64xf32>, tensor<100x64xf32>, tensor<100x64xf32>)
-          outs(%init : tensor<100x64xf32>)
-          maps [affine_map<(b, h, i, j, d, e) -> (i, d)>, affine_map<(b, h, i, j, d, e) -> (j, d)>,
-                affine_map<(b, h, i, j, d, e) -> (j, e)>, affine_map<(b, h, i, j, d, e) -> (i, e)>]
-          {attn.form = #attn.window_form<before = 8>} -> tensor<100x64xf32>
-      return %o : tensor<100x64xf32>
-    }
-    ```
-    After:
-    ```mlir
-    ...
-    %o = ... mask #attn.window<before = 8, after = 256, top_left> {attn.rewritten = #attn.window_form<before = 8>} -> ...
-    ...
-    ```
-  }];
-  let statistics = [
-    Statistic<"numRewritten", "num-rewritten", "attention operations with a window more">,
-    Statistic<"numRefused", "num-refused", "attention operations that stay exact">
-  ];
+  let dependentDialects = ["arith::ArithDialect", "linalg::LinalgDialect", "tensor::TensorDialect"];
 }
 
 #endif // ATTN_TRANSFORMS_REWRITE_PASSES
