@@ -102,3 +102,81 @@ def test_a_cache_of_another_shape_or_type():
     for wrong in (key[:, :, :32].copy(), key.astype(np.float64), key[:1].copy()):
         with pytest.raises(attn_compiler.AttnError, match="key_cache0"):
             module.main_step(*inputs, np.array(0, np.int64), wrong, value)
+
+
+class TestDecoder:
+    """A small decoder of random weights, exported from PyTorch."""
+
+    VOCABULARY, WIDTH, HEADS, LAYERS, LONGEST = 61, 32, 4, 2, 48
+
+    @pytest.fixture(scope="class")
+    def decoder(self):
+        torch = pytest.importorskip("torch")
+        nn = torch.nn
+
+        class Block(nn.Module):
+            def __init__(self, width, heads):
+                super().__init__()
+                self.heads = heads
+                self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
+                self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
+                self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+            def forward(self, x):
+                h = self.before(x)
+                q, k, v = (p(h).unflatten(2, (self.heads, -1)).transpose(1, 2) for p in (self.query, self.key, self.value))
+                a = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+                x = x + self.out(a.transpose(1, 2).flatten(2))
+                return x + self.down(nn.functional.gelu(self.up(self.between(x))))
+
+        class Decoder(nn.Module):
+            def __init__(self, vocabulary, width, heads, layers, longest):
+                super().__init__()
+                self.tokens, self.positions = nn.Embedding(vocabulary, width), nn.Embedding(longest, width)
+                self.blocks = nn.ModuleList(Block(width, heads) for _ in range(layers))
+                self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, vocabulary)
+
+            def forward(self, tokens, positions):
+                x = self.tokens(tokens) + self.positions(positions)
+                for block in self.blocks:
+                    x = block(x)
+                return self.head(self.norm(x))
+
+        torch.manual_seed(5)
+        return Decoder(self.VOCABULARY, self.WIDTH, self.HEADS, self.LAYERS, self.LONGEST).eval()
+
+    @pytest.fixture(scope="class")
+    def generator(self, decoder):
+        pytest.importorskip("torch_mlir")
+        import attn_compiler
+        import torch
+        from attn_compiler import export, generation
+
+        example = (torch.zeros(1, 7, dtype=torch.int64), torch.arange(7)[None])
+        length = torch.export.Dim("length", min=1, max=self.LONGEST)
+        exported = export.export_mlir(decoder, example, dynamic_shapes=({1: length}, {1: length}))
+        return generation.Generator(attn_compiler.compile(exported, steps=self.LONGEST))
+
+    def test_greedy_tokens_are_those_of_pytorch(self, decoder, generator):
+        import torch
+
+        for seed in range(3):
+            prompt = np.random.default_rng(seed).integers(0, self.VOCABULARY, (1, 5 + seed))
+            result = generator.generate(prompt, 40)
+            tokens = torch.from_numpy(prompt)
+            with torch.no_grad():
+                for _ in range(40):
+                    logits = decoder(tokens, torch.arange(tokens.shape[1])[None])
+                    tokens = torch.cat([tokens, logits[:, -1:].argmax(-1)], dim=1)
+            np.testing.assert_array_equal(result.tokens, tokens[:, prompt.shape[1]:].numpy())
+            assert result.tokens_per_second > 0
+
+    def test_sampling_is_seeded(self, generator):
+        from attn_compiler.generation import Sampling
+
+        prompt = np.array([[1, 2, 3]])
+        first, second, other = (generator.generate(prompt, 30, Sampling(1.0, 8, seed)).tokens for seed in (1, 1, 2))
+        np.testing.assert_array_equal(first, second)
+        assert (first != other).any()
+        greedy = generator.generate(prompt, 30).tokens
+        np.testing.assert_array_equal(generator.generate(prompt, 30, Sampling(0.5, 1)).tokens, greedy)
