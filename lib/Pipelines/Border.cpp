@@ -14,6 +14,7 @@ using namespace mlir::attn;
 
 static constexpr StringLiteral kTensorLevel[] = {
     "affine.apply", "affine.max", "affine.min", "arith",  "attn",
+    "bufferization.materialize_in_destination", "bufferization.to_tensor",
     "builtin",      "cf.assert",  "complex",    "func",   "index",
     "linalg",       "math",       "scf",        "tensor", "ub"};
 

@@ -9,6 +9,7 @@
 #include "attn/Pipelines/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -93,7 +94,7 @@ static void addExtentArguments(func::FuncOp shape) {
   Type index = IndexType::get(shape.getContext());
   for (unsigned n = 0; n < count; ++n) {
     BlockArgument argument = block.getArgument(n);
-    auto type = dyn_cast<RankedTensorType>(argument.getType());
+    auto type = dyn_cast<ShapedType>(argument.getType());
     for (int64_t i = 0; type && i < type.getRank(); ++i) {
       Value extent = block.addArgument(index, shape.getLoc());
       for (Operation *user : llvm::make_early_inc_range(argument.getUsers())) {
@@ -113,7 +114,11 @@ LogicalResult BuildShapeFunctions::build(func::FuncOp function) {
   auto shape = cast<func::FuncOp>(builder.clone(*function));
   TypeRange results = function.getResultTypes();
   shape.setSymName(("attn_shape_of_" + function.getSymName()).str());
-  shape.walk([](cf::AssertOp op) { op.erase(); });
+  // What a program checks and writes does not change the extents.
+  shape.walk([](Operation *op) {
+    if (isa<cf::AssertOp, bufferization::MaterializeInDestinationOp>(op))
+      op->erase();
+  });
   returnExtents(shape);
   shape.removeResAttrsAttr();
   shape.removeArgAttrsAttr();

@@ -164,6 +164,7 @@ LogicalResult Compilation::runPhase(Phase phase) {
   pipeline.amxBf16 = cpu.hasAmxBf16;
   RewritePipelineOptions rewrite;
   rewrite.form = llvm::join(options.forms, ";");
+  rewrite.steps = options.steps;
   buildPhasePipeline(phase, manager, pipeline, rewrite);
   // The manifest says what the code needs; a dump must carry it.
   if (phase == Phase::Target) {

@@ -182,8 +182,9 @@ Attribute RecordSignature::describe(Value value, StringRef name) {
   Builder builder(&getContext());
   Type type = value.getType();
   SmallVector<Attribute> shape;
-  if (auto tensor = dyn_cast<RankedTensorType>(type)) {
-    for (auto [i, extent] : llvm::enumerate(tensor.getShape())) {
+  // A buffer is an array that is written in place.
+  if (auto array = dyn_cast<ShapedType>(type)) {
+    for (auto [i, extent] : llvm::enumerate(array.getShape())) {
       if (!ShapedType::isDynamic(extent)) {
         shape.push_back(builder.getI64IntegerAttr(extent));
         continue;
@@ -211,7 +212,8 @@ void RecordSignature::runOnOperation() {
       !function.getBody().hasOneBlock())
     return;
   auto isDescribable = [](Type type) {
-    return (isa<RankedTensorType>(type) || type.isIntOrIndexOrFloat()) &&
+    return (isa<RankedTensorType, MemRefType>(type) ||
+            type.isIntOrIndexOrFloat()) &&
            !dtypeName(getElementTypeOrSelf(type)).empty();
   };
   for (Type type : llvm::concat<const Type>(function.getArgumentTypes(),

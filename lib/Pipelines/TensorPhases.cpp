@@ -76,6 +76,9 @@ void mlir::attn::buildRewritePipeline(OpPassManager &manager,
   manager.addPass(createAttnRewriteToLinearPass());
   manager.addPass(createAttnRewriteToFavorPass());
   manager.addPass(createAttnSettleFormsPass());
+  AttnBuildStepsPassOptions steps;
+  steps.capacity = options.steps;
+  manager.addPass(createAttnBuildStepsPass(steps));
   manager.addPass(createAttnVerifyRewrittenPass());
 }
 

@@ -20,6 +20,8 @@ struct CompileOptions {
   EmitKind emit = EmitKind::SharedLibrary;
   /// Forms that attention is rewritten to, as attn-assign-forms takes them.
   std::vector<std::string> forms;
+  /// Positions that the caches of steps have room for; 0 for no steps.
+  int64_t steps = 0;
   /// The first phase to run, and the last.
   Phase from = Phase::Import, to = Phase::Emit;
   /// A folder for the IR after every phase; empty for none.

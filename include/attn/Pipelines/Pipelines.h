@@ -38,6 +38,11 @@ struct RewritePipelineOptions : PassPipelineOptions<RewritePipelineOptions> {
   Option<std::string> formFile{
       *this, "form-file", llvm::cl::desc("A file that maps labels to forms"),
       llvm::cl::init("")};
+  Option<int64_t> steps{
+      *this, "steps",
+      llvm::cl::desc("Positions that the caches of steps have room for; 0 for "
+                     "no steps"),
+      llvm::cl::init(0)};
 };
 
 /// The pipelines of the phases; Phases.def says what each is for. Every one

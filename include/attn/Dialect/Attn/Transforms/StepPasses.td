@@ -1,0 +1,61 @@
+//===- StepPasses.td - generation step by step ------------------*- tablegen -*-===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// How a function on whole sequences becomes one on what is new of them; a part of Passes.td.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_TRANSFORMS_STEP_PASSES
+#define ATTN_TRANSFORMS_STEP_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def AttnBuildStepsPass : Pass<"attn-build-steps", "::mlir::ModuleOp"> {
+  let summary = "functions that take a sequence piece by piece";
+  let description = [{
+    For every public function with attention, `NAME`, this adds `NAME_step`, which takes the positions that follow those
+    of earlier calls. It has the arguments and results of `NAME`, then `length`, the number of positions before, then for
+    each attention the buffers that hold what is known of them, which it reads and writes in place: for exact attention
+    the keys and values of up to `capacity` positions, in the order [b, h, j, d]; for linear attention the state.
+
+    Steps may be of any length: the results of all are those of one call, row for row. A step past the capacity fails, and
+    nothing is written. States begin as zero; the buffers of keys and values may hold anything. Positions other than in
+    attention are the program's business: `NAME` takes what depends on them, as embeddings do, as arguments.
+
+    Attention has to be causal, without bias or padding, of a dynamic length; else the pass fails. Without a capacity it
+    does nothing.
+
+    ```mlir
+    #q = affine_map<(b, h, i, j, d, e) -> (h, i, d)>
+    #k = affine_map<(b, h, i, j, d, e) -> (h, j, d)>
+    #v = affine_map<(b, h, i, j, d, e) -> (h, j, e)>
+    #o = affine_map<(b, h, i, j, d, e) -> (h, i, e)>
+    func.func @main(%q: tensor<8x?x64xf32>, %k: tensor<8x?x64xf32>, %v: tensor<8x?x64xf32>, %init: tensor<8x?x64xf32>)
+        -> tensor<8x?x64xf32> {
+      %o = attn.attention ins(%q, %k, %v : tensor<8x?x64xf32>, tensor<8x?x64xf32>, tensor<8x?x64xf32>)
+          outs(%init : tensor<8x?x64xf32>) maps [#q, #k, #v, #o] mask #attn.causal<top_left> -> tensor<8x?x64xf32>
+      return %o : tensor<8x?x64xf32>
+    }
+    ```
+
+    With a capacity of 1024, `@main_step` follows it:
+
+    ```mlir
+    ...
+    func.func @main_step(%arg0: tensor<8x?x64xf32>, %arg1: tensor<8x?x64xf32>, %arg2: tensor<8x?x64xf32>, %arg3: tensor<8x?x64xf32>, %arg4: index {attn.name = "length"}, %arg5: memref<8x1024x64xf32> {attn.name = "key_cache0"}, %arg6: memref<8x1024x64xf32> {attn.name = "value_cache0"}) -> tensor<8x?x64xf32> {
+    ...
+    %inserted_slice = tensor.insert_slice ...
+    bufferization.materialize_in_destination %inserted_slice in restrict writable %arg5 : (tensor<8x1024x64xf32>, memref<8x1024x64xf32>) -> ()
+    %extracted_slice = tensor.extract_slice ...
+    ...
+    ```
+  }];
+  let options = [Option<"capacity", "capacity", "int64_t", "0", "Positions that a cache of keys has room for">];
+  let statistics = [Statistic<"numBuilt", "num-built", "Number of steps">];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::bufferization::BufferizationDialect", "::mlir::cf::ControlFlowDialect",
+                           "::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
+#endif // ATTN_TRANSFORMS_STEP_PASSES
