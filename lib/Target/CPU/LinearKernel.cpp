@@ -85,13 +85,21 @@ void LinearKernel::prepareValues(RowTile value, Value valid) {
 }
 
 void LinearKernel::emitUpdate() {
-  Value zero = k.index(0);
+  Value zero = k.index(0), none = k.constant(vector, 0);
   forColumns(columns, [&](Value column, int64_t vectors) {
     forStrips(k.index(features), features, [&](Value row, int64_t stripRows) {
-      emitMicroKernel(k, {stripRows, vectors, lanes},
+      // From zero: a long sum is one of chunks and not of keys.
+      SmallVector<Value> added =
+          emitProduct(k, {stripRows, vectors, lanes},
                       {keyFeatures, {zero, row}, /*isTransposed=*/true},
-                      {values.memref, {zero, column}}, {sum, {row, column}},
-                      {zero, keyCount}, /*accumulate=*/true);
+                      {values.memref, {zero, column}}, {zero, keyCount},
+                      SmallVector<Value>(stripRows * vectors, none));
+      for (int64_t r = 0; r < stripRows; ++r)
+        for (int64_t v = 0; v < vectors; ++v) {
+          SmallVector<Value> at{k.add(row, r), k.add(column, v * lanes)};
+          k.store(k.addf(k.load(vector, sum, at), added[r * vectors + v]), sum,
+                  at);
+        }
     });
   });
 }
