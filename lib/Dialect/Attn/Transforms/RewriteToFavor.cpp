@@ -146,7 +146,9 @@ struct RewriteToFavorPass
     FormCounts counts = rewriteForms<FavorFormAttr>(
         getOperation(),
         [&](OpBuilder &builder, AttentionOp op, FavorFormAttr form) {
-          return FavorRewriter(builder, op, form, layer++).rewrite();
+          return rewriteWithoutPadding(builder, op, [&](AttentionOp padded) {
+            return FavorRewriter(builder, padded, form, layer++).rewrite();
+          });
         });
     numRewritten += counts.rewritten;
     numRefused += counts.refused;

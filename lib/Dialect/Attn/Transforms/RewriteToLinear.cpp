@@ -31,8 +31,13 @@ namespace {
 struct RewriteToLinearPass
     : attn::impl::AttnRewriteToLinearPassBase<RewriteToLinearPass> {
   void runOnOperation() override {
-    FormCounts counts =
-        rewriteForms<LinearFormAttr>(getOperation(), rewriteToLinear);
+    FormCounts counts = rewriteForms<LinearFormAttr>(
+        getOperation(),
+        [](OpBuilder &builder, AttentionOp op, LinearFormAttr form) {
+          return rewriteWithoutPadding(builder, op, [&](AttentionOp padded) {
+            return rewriteToLinear(builder, padded, form);
+          });
+        });
     numRewritten += counts.rewritten;
     numRefused += counts.refused;
   }

@@ -16,7 +16,8 @@ def AttnRewriteToFavorPass : Pass<"attn-rewrite-to-favor", "::mlir::ModuleOp"> {
     Rewrites every attention that asks for `#attn.favor_form` to `attn.linear_attention` with features that estimate the
     softmax. Directions become a constant. Refused is what features cannot say: biases, score mods, softcaps, relative
     scores, masks other than causal ones, several segments of keys, keys that were mixed along positions as low-rank
-    attention does, log-sum-exps, and scales that are not positive. A bias that is 0 everywhere is dropped.
+    attention does, log-sum-exps, and scales that are not positive. A bias that is 0 everywhere is dropped, and one that
+    only hides padding becomes key validity.
 
     Before:
     ```mlir
@@ -40,7 +41,7 @@ def AttnRewriteToFavorPass : Pass<"attn-rewrite-to-favor", "::mlir::ModuleOp"> {
     Statistic<"numRewritten", "num-rewritten", "attention operations by random features">,
     Statistic<"numRefused", "num-refused", "attention operations that stay exact">
   ];
-  let dependentDialects = ["arith::ArithDialect"];
+  let dependentDialects = ["arith::ArithDialect", "linalg::LinalgDialect", "tensor::TensorDialect"];
 }
 
 def AttnRewriteToLinearPass : Pass<"attn-rewrite-to-linear", "::mlir::ModuleOp"> {
@@ -71,6 +72,7 @@ def AttnRewriteToLinearPass : Pass<"attn-rewrite-to-linear", "::mlir::ModuleOp">
     Statistic<"numRewritten", "num-rewritten", "attention operations by a feature map">,
     Statistic<"numRefused", "num-refused", "attention operations that stay exact">
   ];
+  let dependentDialects = ["arith::ArithDialect", "linalg::LinalgDialect", "tensor::TensorDialect"];
 }
 
 #endif // ATTN_TRANSFORMS_KERNELIZED_PASSES
