@@ -13,10 +13,23 @@ using namespace mlir;
 using namespace mlir::attn;
 
 static constexpr StringLiteral kTensorLevel[] = {
-    "affine.apply", "affine.max", "affine.min", "arith",  "attn",
-    "bufferization.materialize_in_destination", "bufferization.to_tensor",
-    "builtin",      "cf.assert",  "complex",    "func",   "index",
-    "linalg",       "math",       "scf",        "tensor", "ub"};
+    "affine.apply",
+    "affine.max",
+    "affine.min",
+    "arith",
+    "attn",
+    "bufferization.materialize_in_destination",
+    "bufferization.to_tensor",
+    "builtin",
+    "cf.assert",
+    "complex",
+    "func",
+    "index",
+    "linalg",
+    "math",
+    "scf",
+    "tensor",
+    "ub"};
 
 static constexpr StringLiteral kTargetLevel[] = {"builtin", "llvm"};
 

@@ -57,7 +57,7 @@ private:
   int64_t number = 0;
 };
 
-struct AttnBuildSteps : attn::impl::AttnBuildStepsPassBase<AttnBuildSteps> {
+struct BuildSteps : attn::impl::AttnBuildStepsPassBase<BuildSteps> {
   using AttnBuildStepsPassBase::AttnBuildStepsPassBase;
 
   void runOnOperation() override;
@@ -68,8 +68,8 @@ struct AttnBuildSteps : attn::impl::AttnBuildStepsPassBase<AttnBuildSteps> {
 Value StepBuilder::addBuffer(ArrayRef<int64_t> shape, Type element,
                              const Twine &name) {
   unsigned position = step.getNumArguments();
-  auto attributes = b.getDictionaryAttr(
-      b.getNamedAttr("attn.name", b.getStringAttr(name)));
+  auto attributes =
+      b.getDictionaryAttr(b.getNamedAttr("attn.name", b.getStringAttr(name)));
   (void)step.insertArgument(position, MemRefType::get(shape, element),
                             attributes, step.getLoc());
   return step.getArgument(position);
@@ -83,8 +83,8 @@ Value StepBuilder::open(Location loc, Value buffer) {
 }
 
 void StepBuilder::close(Location loc, Value tensor, Value buffer) {
-  auto op = bufferization::MaterializeInDestinationOp::create(
-      b, loc, Type(), tensor, buffer);
+  auto op = bufferization::MaterializeInDestinationOp::create(b, loc, Type(),
+                                                              tensor, buffer);
   op.setRestrict(true);
   op.setWritable(true);
 }
@@ -95,8 +95,7 @@ void StepBuilder::checkRoom(Location loc, Value added) {
   Value zero = arith::ConstantIndexOp::create(b, loc, 0);
   Value all = arith::ConstantIndexOp::create(b, loc, capacity);
   Value last = arith::SubIOp::create(b, loc, all, added);
-  Value begins =
-      arith::CmpIOp::create(b, loc, Predicate::sge, length, zero);
+  Value begins = arith::CmpIOp::create(b, loc, Predicate::sge, length, zero);
   Value ends = arith::CmpIOp::create(b, loc, Predicate::sle, length, last);
   Value holds = arith::AndIOp::create(b, loc, begins, ends);
   cf::AssertOp::create(b, loc, holds,
@@ -137,14 +136,12 @@ std::pair<Value, AffineMap> StepBuilder::append(AttentionOp op,
   unsigned rank = order.size();
   Value added = getValueOrCreateConstantIndexOp(b, loc, sizes[along]);
   checkRoom(loc, added);
-  Value buffer =
-      addBuffer(shape, type.getElementType(),
-                Twine(name) + "_cache" + Twine(number));
+  Value buffer = addBuffer(shape, type.getElementType(),
+                           Twine(name) + "_cache" + Twine(number));
   // The new rows in the cache's order.
   Value init = tensor::EmptyOp::create(b, loc, sizes, type.getElementType());
-  SmallVector<AffineMap> maps = {
-      AffineMap::get(rank, 0, loops, b.getContext()),
-      b.getMultiDimIdentityMap(rank)};
+  SmallVector<AffineMap> maps = {AffineMap::get(rank, 0, loops, b.getContext()),
+                                 b.getMultiDimIdentityMap(rank)};
   SmallVector<utils::IteratorType> iterators(rank,
                                              utils::IteratorType::parallel);
   Value rows = linalg::GenericOp::create(
@@ -161,8 +158,8 @@ std::pair<Value, AffineMap> StepBuilder::append(AttentionOp op,
   close(loc, whole, buffer);
   offsets[along] = b.getIndexAttr(0);
   sizes[along] = arith::AddIOp::create(b, loc, length, added).getResult();
-  Value seen = tensor::ExtractSliceOp::create(b, loc, whole, offsets, sizes,
-                                              strides);
+  Value seen =
+      tensor::ExtractSliceOp::create(b, loc, whole, offsets, sizes, strides);
   return {seen, AffineMap::get(map.getNumDims(), 0, results, b.getContext())};
 }
 
@@ -205,8 +202,8 @@ LogicalResult StepBuilder::convert(LinearAttentionOp op) {
   Location loc = op.getLoc();
   b.setInsertionPoint(op);
   SmallVector<int64_t> leading;
-  for (auto dim : {LinearAttentionOp::Dim::kBatch,
-                   LinearAttentionOp::Dim::kHead})
+  for (auto dim :
+       {LinearAttentionOp::Dim::kBatch, LinearAttentionOp::Dim::kHead})
     if (op.getOutputMap().isFunctionOfDim(dim))
       leading.push_back(op.getStaticExtent(dim));
   if (llvm::any_of(leading, ShapedType::isDynamic))
@@ -265,12 +262,10 @@ LogicalResult StepBuilder::run() {
   return success();
 }
 
-void AttnBuildSteps::runOnOperation() {
-  if (capacity == 0)
-    return;
-  if (capacity < 0) {
-    getOperation()->emitError() << "expected a positive capacity, got "
-                                << int64_t(capacity);
+void BuildSteps::runOnOperation() {
+  if (capacity < 1) {
+    getOperation()->emitError()
+        << "expected a positive capacity, got " << int64_t(capacity);
     return signalPassFailure();
   }
   SmallVector<func::FuncOp> functions;
