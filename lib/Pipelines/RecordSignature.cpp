@@ -212,12 +212,14 @@ void RecordSignature::runOnOperation() {
       !function.getBody().hasOneBlock())
     return;
   auto isDescribable = [](Type type) {
-    return (isa<RankedTensorType, MemRefType>(type) ||
-            type.isIntOrIndexOrFloat()) &&
+    return (isa<RankedTensorType>(type) || type.isIntOrIndexOrFloat()) &&
            !dtypeName(getElementTypeOrSelf(type)).empty();
   };
-  for (Type type : llvm::concat<const Type>(function.getArgumentTypes(),
-                                            function.getResultTypes()))
+  // Buffers are arguments alone: what a step reads and writes in place.
+  SmallVector<Type> types(function.getResultTypes());
+  for (Type type : function.getArgumentTypes())
+    types.push_back(isa<MemRefType>(type) ? getElementTypeOrSelf(type) : type);
+  for (Type type : types)
     if (!isDescribable(type)) {
       function.emitOpError("expected arguments and results that are ranked "
                            "tensors or scalars of a type that NumPy has or "

@@ -78,7 +78,8 @@ void mlir::attn::buildRewritePipeline(OpPassManager &manager,
   manager.addPass(createAttnSettleFormsPass());
   AttnBuildStepsPassOptions steps;
   steps.capacity = options.steps;
-  manager.addPass(createAttnBuildStepsPass(steps));
+  if (options.steps != 0)
+    manager.addPass(createAttnBuildStepsPass(steps));
   manager.addPass(createAttnVerifyRewrittenPass());
 }
 

@@ -43,11 +43,9 @@ struct Flags {
       "form", cl::value_desc("[LABEL:]FORM[,KEY=VALUE]...|@FILE"),
       cl::desc("Form of attention, for all or by label; may be repeated"),
       cl::cat(category)};
-  cl::opt<int64_t> steps{
-      "steps", cl::init(0), cl::value_desc("CAPACITY"),
-      cl::desc("Add an entry NAME_step, which takes a sequence piece by piece, "
-               "with caches for so many positions"),
-      cl::cat(category)};
+  cl::opt<int64_t> steps{"steps", cl::init(0), cl::value_desc("CAPACITY"),
+                         cl::desc("Add entries NAME_step, piece by piece"),
+                         cl::cat(category)};
   cl::opt<Phase> from{"from", cl::init(Phase::Import),
                       cl::desc("First phase to run"), phaseValues(),
                       cl::cat(category)};

@@ -57,7 +57,7 @@ private:
   int64_t number = 0;
 };
 
-struct AttnBuildSteps : attn::impl::AttnBuildStepsPassBase<AttnBuildSteps> {
+struct BuildSteps : attn::impl::AttnBuildStepsPassBase<BuildSteps> {
   using AttnBuildStepsPassBase::AttnBuildStepsPassBase;
 
   void runOnOperation() override;
@@ -262,10 +262,8 @@ LogicalResult StepBuilder::run() {
   return success();
 }
 
-void AttnBuildSteps::runOnOperation() {
-  if (capacity == 0)
-    return;
-  if (capacity < 0) {
+void BuildSteps::runOnOperation() {
+  if (capacity < 1) {
     getOperation()->emitError()
         << "expected a positive capacity, got " << int64_t(capacity);
     return signalPassFailure();

@@ -22,8 +22,7 @@ def AttnBuildStepsPass : Pass<"attn-build-steps", "::mlir::ModuleOp"> {
     nothing is written. States begin as zero; the buffers of keys and values may hold anything. Positions other than in
     attention are the program's business: `NAME` takes what depends on them, as embeddings do, as arguments.
 
-    Attention has to be causal, without bias or padding, of a dynamic length; else the pass fails. Without a capacity it
-    does nothing.
+    Attention has to be causal, without bias or padding, of a dynamic length; else the pass fails.
 
     ```mlir
     #q = affine_map<(b, h, i, j, d, e) -> (h, i, d)>
@@ -38,19 +37,17 @@ def AttnBuildStepsPass : Pass<"attn-build-steps", "::mlir::ModuleOp"> {
     }
     ```
 
-    With a capacity of 1024, `@main_step` follows it:
+    becomes itself, and after it
 
     ```mlir
     ...
     func.func @main_step(%arg0: tensor<8x?x64xf32>, %arg1: tensor<8x?x64xf32>, %arg2: tensor<8x?x64xf32>, %arg3: tensor<8x?x64xf32>, %arg4: index {attn.name = "length"}, %arg5: memref<8x1024x64xf32> {attn.name = "key_cache0"}, %arg6: memref<8x1024x64xf32> {attn.name = "value_cache0"}) -> tensor<8x?x64xf32> {
     ...
-    %inserted_slice = tensor.insert_slice ...
     bufferization.materialize_in_destination %inserted_slice in restrict writable %arg5 : (tensor<8x1024x64xf32>, memref<8x1024x64xf32>) -> ()
-    %extracted_slice = tensor.extract_slice ...
     ...
     ```
   }];
-  let options = [Option<"capacity", "capacity", "int64_t", "0", "Positions that a cache of keys has room for">];
+  let options = [Option<"capacity", "capacity", "int64_t", "1024", "Positions that a cache of keys has room for">];
   let statistics = [Statistic<"numBuilt", "num-built", "Number of steps">];
   let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
                            "::mlir::bufferization::BufferizationDialect", "::mlir::cf::ControlFlowDialect",
