@@ -67,7 +67,7 @@ def test_3f_the_first_chunk_ignores_the_last(engine, ahead):
         case, (query, key, value) = whole(one)
         before = engine.evaluate(case, [query, key, value])[0]
         key, value = key.copy(), value.copy()
-        key[:, -8:], value[:, -8:] = 3, np.nan
+        key[:, -8:], value[:, -8:] = 3, 7
         after = engine.evaluate(case, [query, key, value])[0]
         assert np.array_equal(before[:, :8], after[:, :8])
 
