@@ -6,7 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "OperandMaps.h"
+#include "OperandDescriber.h"
 #include "ScoreMod.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
