@@ -7,8 +7,8 @@ Both take the inputs in f64, already rounded to the case's type, and give result
 import functools
 import shutil
 
-import attention_case
 import numpy as np
+import problem
 import reference
 
 
@@ -78,5 +78,5 @@ def check(case, engine=Compiled, inputs=None, **flags):
     inputs = case.inputs() if inputs is None else inputs
     results = engine.evaluate(case, inputs, **flags)
     wanted = case.evaluate(inputs)
-    attention_case.assert_close(results, wanted, engine.tolerances(case, inputs), f"{engine.name} {case}")
+    problem.assert_close(results, wanted, engine.tolerances(case, inputs), f"{engine.name} {case}")
     return results
