@@ -58,6 +58,8 @@ BARS = {
     "low-rank": (Bar("limit", 0.9), Bar("best", 1.5)),
     "compressive": (Bar("best", 3.0),),
     "compressive-layer": (Bar("best", 3.0),),
+    **{name: (Bar("limit", 0.95), Bar("best", 1.0), Bar("peak_rss_mb", most=4)) for name in ("feed-forward", "gated")},
+    **{f"{name}-memory": (Bar("peak_rss_mb", most=4),) for name in ("feed-forward", "gated")},
     "memory": (Bar("peak_rss_mb", most=64),),
     "minilm": (Bar("best", 1.0),),
     "compile": (Bar("ms", most=10_000),),

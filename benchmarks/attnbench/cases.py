@@ -35,6 +35,8 @@ class Case:
     same_bucket: bool = True
     features: int = 0  # of random features
     slots: int = 0  # that keys and values are projected to
+    hidden: int = 0  # width between the products of a feed-forward layer, whose other width is d
+    gated: bool = False
 
     @property
     def id(self) -> str:
@@ -71,6 +73,8 @@ class Case:
             width, hidden, layers = MINILM
             projections = 2e-9 * self.batch * self.n * (4 * width * width + 2 * width * hidden)
             return layers * (projections + 4e-9 * self.batch * self.n * self.n * width)
+        if self.hidden:
+            return (6e-9 if self.gated else 4e-9) * self.n * self.d * self.hidden
         if self.form in ("linear", "favor"):  # into the state and out of it, after a projection
             products = 4 if self.features else 2
             return 2e-9 * products * self.batch * self.heads * self.n * (self.features or self.d) * self.d
@@ -150,6 +154,15 @@ def _memories() -> list[Case]:
     return [Case("compressive", kind="compressive", **common), Case("compressive-layer", kind="compressive-layer", **common)]
 
 
+def _feed_forward() -> list[Case]:
+    """A plain layer and a gated one; and the memory of both at a length at which hidden values would be large."""
+    made = []
+    for name, sizes in (("feed-forward", {"d": 512, "hidden": 2048}), ("gated", {"d": 1024, "hidden": 2816, "gated": True})):
+        for suffix, rows in (("", 4096), ("-memory", 65536)):
+            made.append(Case(name + suffix, kind="feed-forward" + suffix, form="feed-forward", n=rows, m=rows, **sizes))
+    return made
+
+
 def all_cases() -> list[Case]:
     """Every case in the order of the table."""
     lengths = (1024, 4096, 16384)
@@ -168,6 +181,7 @@ def all_cases() -> list[Case]:
         *_reformer(),
         *_square("low-rank", (4096, 16384), sizes=(64,), form="low-rank", kind="low-rank", slots=256),
         *_memories(),
+        *_feed_forward(),
         Case("minilm", kind="model", form="encoder", batch=8, n=512, m=512),
         Case("minilm", kind="model", form="encoder", batch=1, n=128, m=128),
         Case("compile", kind="compile", form="encoder", batch=8, n=512, m=512),

@@ -35,6 +35,8 @@ struct AttnImportPass
     RewritePatternSet patterns(&getContext());
     populateTmTensorPatterns(patterns);
     populateShapePatterns(patterns);
+    populateCollapsePatterns(patterns);
+    populateConstantPatterns(patterns);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
     numReplaced += before - countForeign();

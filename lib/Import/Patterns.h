@@ -1,7 +1,8 @@
 //===- Patterns.h - rewrites of the import phase ---------------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The two halves of attn-import: replacing operations, simplifying shapes.
+// The parts of attn-import: replacing operations, simplifying shapes, and what
+// exporters are known to write otherwise than meant.
 //
 //===----------------------------------------------------------------------===//
 
@@ -17,6 +18,12 @@ void populateTmTensorPatterns(RewritePatternSet &patterns);
 
 /// Computed extents, reshapes, run-time broadcasts and assertions.
 void populateShapePatterns(RewritePatternSet &patterns);
+
+/// Elementwise code between an expansion and its collapse.
+void populateCollapsePatterns(RewritePatternSet &patterns);
+
+/// Constants of known formulas.
+void populateConstantPatterns(RewritePatternSet &patterns);
 
 /// A product of extents, comparable by its factors: an extent is a dimension of
 /// a tensor, or a scalar (with dimension -1).

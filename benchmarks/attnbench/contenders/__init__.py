@@ -80,6 +80,12 @@ _COMPRESSIVE = {
     "lucidrains": "compressive:prepare_peer",
     "lucidrains.compile": "compressive:prepare_compiled",
 }
+_FEED_FORWARD = {
+    OURS: "feed_forward:prepare_ours",
+    LIMIT: "feed_forward:prepare_limit",
+    "openvino": "feed_forward:prepare_openvino",
+    "torch.compile": "feed_forward:prepare_compiled",
+}
 _LSH_PAYS = {OURS: "lsh:prepare_ours", "exact": "lsh:prepare_exact"}
 _COMPILE = {OURS: "models:compile_ours", "openvino": "models:compile_openvino", "torch.compile": "models:compile_torch"}
 _SPARSE = {OURS: "ours:prepare", "flex": "torch_peers:prepare_flex", "hf": "hf_sparse:prepare"}
@@ -88,7 +94,8 @@ _TABLES = {"attention": _ATTENTION, "sparse": _SPARSE, "memory": {OURS: "ours:pr
            "lsh-long": {OURS: "lsh:prepare_ours"}, "linear": _LINEAR, "linear-long": {OURS: "linear:prepare_ours"},
            "error": {OURS: "linear:prepare_error"},
            "lsh-gathered": {OURS: "lsh:prepare_ours", "in order": "lsh:prepare_in_order"},
-           "low-rank": _LOW_RANK, "compressive": _COMPRESSIVE, "compressive-layer": _COMPRESSIVE}
+           "low-rank": _LOW_RANK, "compressive": _COMPRESSIVE, "compressive-layer": _COMPRESSIVE,
+           "feed-forward": _FEED_FORWARD, "feed-forward-memory": {OURS: "feed_forward:prepare_ours"}}
 
 
 def names(kind: str) -> list[str]:

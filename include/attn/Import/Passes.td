@@ -20,6 +20,10 @@ def AttnImportPass : Pass<"attn-import"> {
       which every tensor that fits into memory satisfies.
     * Broadcasts that test at run time whether an extent is 1 become plain ones where the extent stays the same.
     * `cf.assert` goes where its condition is proven.
+    * Elementwise code between `tensor.expand_shape` and the `tensor.collapse_shape` that undoes it takes the values as they
+      were before, where extents are dynamic.
+    * In tanh(0.797724 (x + 0.044715 x³)), as torch-mlir writes the tanh form of GELU, the constant becomes √(2/π), with
+      which PyTorch computes.
 
     A scan whose combination is no sum, product, maximum or minimum is an error.
 
