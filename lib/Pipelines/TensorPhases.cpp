@@ -109,8 +109,7 @@ void mlir::attn::buildTilePipeline(OpPassManager &manager,
   manager.addPass(createAttnBuildShapeFunctionsPass());
   manager.addNestedPass<func::FuncOp>(createAttnTileAsymmetricLshPass());
   manager.addNestedPass<func::FuncOp>(createAttnTileLshPass());
-  manager.addNestedPass<func::FuncOp>(
-      createAttnTileLowRankPass(sizes.lowRank));
+  manager.addNestedPass<func::FuncOp>(createAttnTileLowRankPass(sizes.lowRank));
   manager.addNestedPass<func::FuncOp>(createAttnTilePass(sizes.attention));
   addCleanUp(manager);
   manager.addPass(createAttnVerifyTiledPass());

@@ -107,8 +107,8 @@ private:
     }
     auto wide = VectorType::get({2}, f.b.getF32Type()),
          stored = VectorType::get({2}, element);
-    Value both = vector::FromElementsOp::create(f.b, f.loc, wide,
-                                                ValueRange{x, y});
+    Value both =
+        vector::FromElementsOp::create(f.b, f.loc, wide, ValueRange{x, y});
     if (element.getIntOrFloatBitWidth() < 32)
       both = arith::TruncFOp::create(f.b, f.loc, stored, both);
     else if (element.getIntOrFloatBitWidth() > 32)
@@ -151,8 +151,7 @@ void attn::nvvm::emitMerge(OpBuilder &b, MergeOp op, Kernel &kernel) {
   StateAccess access(f, kernel, cast<MemRefType>(op.getAcc().getType()));
   SoftmaxState state;
   size_t halves = 2 * kernel.rowFragments;
-  state.acc.assign(kernel.rowFragments * access.getColumnFragments(),
-                   f.zero());
+  state.acc.assign(kernel.rowFragments * access.getColumnFragments(), f.zero());
   state.max.assign(halves, f.f32(-kInfinity));
   state.sum.assign(halves, f.f32(0));
   Value splits =
@@ -167,8 +166,8 @@ void attn::nvvm::emitMerge(OpBuilder &b, MergeOp op, Kernel &kernel) {
         access.loadColumns(op.getPartialAcc(), split);
     for (size_t half = 0; half < halves; ++half) {
       Value common = f.maxf(next.max[half], max[half]);
-      Value isEmpty = arith::CmpFOp::create(
-          b, f.loc, arith::CmpFPredicate::OEQ, common, f.f32(-kInfinity));
+      Value isEmpty = arith::CmpFOp::create(b, f.loc, arith::CmpFPredicate::OEQ,
+                                            common, f.f32(-kInfinity));
       Value subtrahend = f.select(isEmpty, f.f32(0), common);
       Value old = f.exp2(f.subf(next.max[half], subtrahend)),
             own = f.exp2(f.subf(max[half], subtrahend));
@@ -184,7 +183,6 @@ void attn::nvvm::emitMerge(OpBuilder &b, MergeOp op, Kernel &kernel) {
     }
     return next.flatten();
   };
-  state = state.with(
-      f.forLoop(f.index(0), splits, 1, state.flatten(), body));
+  state = state.with(f.forLoop(f.index(0), splits, 1, state.flatten(), body));
   access.store(state, op.getAcc(), op.getMax(), op.getSum());
 }

@@ -140,8 +140,7 @@ Value FragmentBuilder::rowSum(Value x) {
 void FragmentBuilder::barrier() { NVVM::Barrier0Op::create(b, loc); }
 
 Value FragmentBuilder::offset(Value pointer, Value bytes) {
-  Value wide =
-      b.createOrFold<arith::IndexCastOp>(loc, b.getI64Type(), bytes);
+  Value wide = b.createOrFold<arith::IndexCastOp>(loc, b.getI64Type(), bytes);
   return LLVM::GEPOp::create(b, loc, pointer.getType(), b.getI8Type(), pointer,
                              ArrayRef<LLVM::GEPArg>{wide});
 }
@@ -163,13 +162,13 @@ Accumulator FragmentBuilder::zero() { return Accumulator(4, f32(0)); }
 SmallVector<Value> FragmentBuilder::loadMatrices(Value pointer,
                                                  bool isTransposed) {
   Type i32Type = b.getI32Type();
-  auto type = LLVM::LLVMStructType::getLiteral(
-      b.getContext(), SmallVector<Type>(4, i32Type));
+  auto type = LLVM::LLVMStructType::getLiteral(b.getContext(),
+                                               SmallVector<Type>(4, i32Type));
   auto shape = NVVM::LdStMatrixShapeAttr::get(b.getContext(), 8, 8);
-  Value all = NVVM::LdMatrixOp::create(
-      b, loc, type, pointer, 4,
-      isTransposed ? NVVM::MMALayout::col : NVVM::MMALayout::row, shape,
-      NVVM::LdStMatrixEltType::B16);
+  Value all = NVVM::LdMatrixOp::create(b, loc, type, pointer, 4,
+                                       isTransposed ? NVVM::MMALayout::col
+                                                    : NVVM::MMALayout::row,
+                                       shape, NVVM::LdStMatrixEltType::B16);
   SmallVector<Value> result;
   for (int64_t i = 0; i < 4; ++i)
     result.push_back(LLVM::ExtractValueOp::create(b, loc, all, i));
@@ -205,9 +204,8 @@ Operand FragmentBuilder::loadLeft(const SharedTile &tile, Value row,
   Value lane = at.lane;
   Value laneRow = b.createOrFold<arith::RemUIOp>(loc, lane, index(16)),
         chunk = b.createOrFold<arith::DivUIOp>(loc, lane, index(16));
-  Value pointer =
-      offset(tile.base, add(mul(add(row, laneRow), tile.pitch()),
-                            mul(chunk, 16)));
+  Value pointer = offset(
+      tile.base, add(mul(add(row, laneRow), tile.pitch()), mul(chunk, 16)));
   return split(loadMatrices(offset(pointer, 32 * step), false), tile.element);
 }
 
@@ -221,8 +219,8 @@ SmallVector<Operand> FragmentBuilder::loadRight(const SharedTile &tile,
       add(upper, b.createOrFold<arith::RemUIOp>(loc, lane, index(8)));
   Value chunk = b.createOrFold<arith::RemUIOp>(
       loc, b.createOrFold<arith::DivUIOp>(loc, lane, index(8)), index(2));
-  Value pointer = offset(tile.base,
-                         add(mul(laneRow, tile.pitch()), mul(chunk, 16)));
+  Value pointer =
+      offset(tile.base, add(mul(laneRow, tile.pitch()), mul(chunk, 16)));
   SmallVector<Value> all = loadMatrices(
       offset(pointer, row * tile.pitch() + 32 * step), /*isTransposed=*/false);
   ArrayRef<Value> registers(all);
@@ -239,8 +237,8 @@ SmallVector<Operand> FragmentBuilder::loadRightByRows(const SharedTile &tile,
     Value lane = at.lane;
     Value laneRow = b.createOrFold<arith::RemUIOp>(loc, lane, index(16)),
           chunk = b.createOrFold<arith::DivUIOp>(loc, lane, index(16));
-    Value pointer = offset(tile.base,
-                           add(mul(laneRow, tile.pitch()), mul(chunk, 16)));
+    Value pointer =
+        offset(tile.base, add(mul(laneRow, tile.pitch()), mul(chunk, 16)));
     SmallVector<Value> all = loadMatrices(
         offset(pointer, row * tile.pitch() + column * bytes), true);
     ArrayRef<Value> registers(all);
@@ -249,8 +247,8 @@ SmallVector<Operand> FragmentBuilder::loadRightByRows(const SharedTile &tile,
   }
   // ldmatrix transposes 16-bit elements only: two plain loads. Row 2 quad
   // stands at depth quad and row 2 quad + 1 at depth quad + 4, as in `toLeft`.
-  Value pointer = offset(tile.base, add(mul(at.quad, 2 * tile.pitch()),
-                                        mul(at.group, bytes)));
+  Value pointer = offset(
+      tile.base, add(mul(at.quad, 2 * tile.pitch()), mul(at.group, bytes)));
   SmallVector<Operand> result;
   for (int64_t part = 0; part < 2; ++part) {
     SmallVector<Value> registers;

@@ -45,8 +45,8 @@ struct StateRow {
 /// What a lane holds of a streaming softmax. Sums are its own share: the four
 /// lanes of a row add theirs up when the state ends.
 struct SoftmaxState {
-  SmallVector<Accumulator> acc;  ///< [row fragment][column fragment]
-  SmallVector<Value> max, sum;   ///< [row fragment][upper, lower half]
+  SmallVector<Accumulator> acc; ///< [row fragment][column fragment]
+  SmallVector<Value> max, sum;  ///< [row fragment][upper, lower half]
 
   SmallVector<Value> flatten() const;
   /// The same shape with other values.

@@ -45,9 +45,8 @@ SmallVector<Operation *> collectOps(scf::ForallOp loop) {
 }
 
 bool hasTiles(scf::ForallOp loop) {
-  return llvm::any_of(collectOps(loop), [](Operation *op) {
-    return op->hasTrait<TileLevel>();
-  });
+  return llvm::any_of(collectOps(loop),
+                      [](Operation *op) { return op->hasTrait<TileLevel>(); });
 }
 
 /// The operands of a tile-level operation that are parts of its state.
@@ -107,15 +106,30 @@ LogicalResult verifyEmittable(Operation *op) {
       });
 }
 
-/// Rows of the largest state, all heads of its group together.
-int64_t countRows(ArrayRef<Operation *> ops) {
-  int64_t rows = 1;
+/// Fragments that the rows of the largest state take, all heads of its group
+/// together, and the columns of the widest.
+std::pair<int64_t, int64_t> measureStates(ArrayRef<Operation *> ops) {
+  int64_t rows = 1, columns = 0;
   for (Operation *op : ops)
     if (SmallVector<Value> state = getState(op); !state.empty()) {
       auto type = cast<MemRefType>(state[0].getType());
       rows = std::max(rows, type.getDimSize(0) * type.getDimSize(1));
+      columns = std::max(columns, type.getDimSize(2));
     }
-  return rows;
+  return {llvm::divideCeil(rows, FragmentBuilder::fragmentRows), columns};
+}
+
+/// Two fragments of rows for a warp read keys and values half as often as one,
+/// if the accumulators still fit in registers and four warps are left.
+int64_t chooseRowFragments(ArrayRef<Operation *> ops) {
+  constexpr int64_t enough = 8, mostOf16Bits = 128, mostOf32Bits = 64;
+  auto [fragments, columns] = measureStates(ops);
+  int64_t most = mostOf16Bits;
+  for (Operation *op : ops)
+    if (auto online = dyn_cast<OnlineAttentionOp>(op))
+      if (getElementTypeOrSelf(online.getKey().getType()).isF32())
+        most = mostOf32Bits;
+  return fragments >= enough && columns <= most ? 2 : 1;
 }
 
 /// One loop as a launch.
@@ -125,9 +139,9 @@ public:
            int64_t rowFragments)
       : loop(loop), ops(ops), b(loop), loc(loop.getLoc()) {
     kernel.products = products;
-    int64_t fragments =
-        llvm::divideCeil(countRows(ops), FragmentBuilder::fragmentRows);
-    kernel.rowFragments = std::max<int64_t>(1, rowFragments);
+    int64_t fragments = measureStates(ops).first;
+    kernel.rowFragments =
+        rowFragments != 0 ? rowFragments : chooseRowFragments(ops);
     kernel.at.warps = llvm::divideCeil(fragments, kernel.rowFragments);
   }
 
@@ -160,8 +174,8 @@ void Launcher::build() {
     return;
   if (count)
     return buildLaunch(bounds, tasks);
-  Value isAny = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sgt, tasks,
-                                      index(0));
+  Value isAny =
+      arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sgt, tasks, index(0));
   auto branch = scf::IfOp::create(b, loc, isAny, /*withElseRegion=*/false);
   b.setInsertionPointToStart(branch.thenBlock());
   buildLaunch(bounds, tasks);
@@ -210,7 +224,8 @@ void Launcher::placeThread(gpu::LaunchOp launch) {
   auto type = MemRefType::get({ShapedType::kDynamic}, b.getI8Type(),
                               MemRefLayoutAttrInterface(), space);
   Value shared = gpu::DynamicSharedMemoryOp::create(b, loc, type);
-  Value address = memref::ExtractAlignedPointerAsIndexOp::create(b, loc, shared);
+  Value address =
+      memref::ExtractAlignedPointerAsIndexOp::create(b, loc, shared);
   address = arith::IndexCastOp::create(b, loc, b.getI64Type(), address);
   at.shared = LLVM::IntToPtrOp::create(
       b, loc, LLVM::LLVMPointerType::get(b.getContext(), 3), address);
@@ -235,8 +250,7 @@ void Launcher::keepInRegisters() {
   for (Operation *op : ops)
     if (auto alloc = dyn_cast<memref::AllocOp>(op)) {
       int64_t count = StateAccess::countRegisters(kernel, alloc.getType());
-      auto type =
-          MemRefType::get({count}, alloc.getType().getElementType());
+      auto type = MemRefType::get({count}, alloc.getType().getElementType());
       kernel.registers[alloc] = memref::AllocaOp::create(b, loc, type);
     }
 }
@@ -266,6 +280,11 @@ struct LaunchTilesPass
   using AttnNvvmLaunchTilesPassBase::AttnNvvmLaunchTilesPassBase;
 
   void runOnOperation() override {
+    if (rowFragments < 0 || rowFragments > 2) {
+      getOperation().emitError() << "expected row-fragments of 0, 1 or 2, got "
+                                 << rowFragments.getValue();
+      return signalPassFailure();
+    }
     SmallVector<scf::ForallOp> loops;
     getOperation().walk<WalkOrder::PreOrder>([&](scf::ForallOp loop) {
       if (!hasTiles(loop))
@@ -280,7 +299,8 @@ struct LaunchTilesPass
 
   LogicalResult launch(scf::ForallOp loop) {
     if (loop.getNumResults() != 0)
-      return loop.emitOpError() << "expected a loop on memrefs; bufferise first";
+      return loop.emitOpError()
+             << "expected a loop on memrefs; bufferise first";
     if (!loop.isNormalized())
       return loop.emitOpError() << "expected a loop from 0 by steps of 1";
     SmallVector<Operation *> ops = collectOps(loop);

@@ -24,8 +24,9 @@ constexpr double kLog2E = 1.4426950408889634;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 /// Registers of a lane that may hold queries; more stay in shared memory.
 constexpr int64_t kQueryRegisters = 32;
-/// Bytes of a row of keys up to which 64 keys make a tile, and not 32.
-constexpr int64_t kShortRow = 256;
+/// Bytes of a row of keys, and columns of the accumulators of a lane, up to
+/// which 64 keys make a tile, and not 32.
+constexpr int64_t kShortRow = 256, kFewColumns = 128;
 /// Head sizes whose accumulators a warp has registers for.
 constexpr int64_t kMostColumns = 256;
 
@@ -45,19 +46,17 @@ public:
         numKeys(dim(op.getKey(), positionOf(keyMap, D::kKey))),
         modifier(f, op, numRows, numKeys) {
     depth = FragmentBuilder::depthOf(element);
-    headSize = llvm::alignTo(
-        cast<MemRefType>(op.getKey().getType())
-            .getDimSize(positionOf(keyMap, D::kHeadSize)),
-        depth);
+    headSize = llvm::alignTo(cast<MemRefType>(op.getKey().getType())
+                                 .getDimSize(positionOf(keyMap, D::kHeadSize)),
+                             depth);
     valueSize = 8 * access.getColumnFragments();
-    keyTile = std::max(headSize, valueSize) *
-                          element.getIntOrFloatBitWidth() / 8 <=
-                      kShortRow
-                  ? 64
-                  : 32;
-    queryInRegisters =
-        !element.isF32() &&
-        kernel.rowFragments * steps() * 4 <= kQueryRegisters;
+    int64_t rowBytes =
+        std::max(headSize, valueSize) * element.getIntOrFloatBitWidth() / 8;
+    bool isShort =
+        rowBytes <= kShortRow && kernel.rowFragments * valueSize <= kFewColumns;
+    keyTile = isShort ? 64 : 32;
+    queryInRegisters = !element.isF32() &&
+                       kernel.rowFragments * steps() * 4 <= kQueryRegisters;
   }
 
   void emit();
@@ -318,15 +317,15 @@ void OnlineEmitter::updateRow(Scores &scores, SoftmaxState &state,
   }
   Value max = f.maxf(state.max[half], largest);
   // Nothing seen so far: every difference is to be -inf and not NaN.
-  Value isEmpty = arith::CmpFOp::create(
-      f.b, f.loc, arith::CmpFPredicate::OEQ, max, f.f32(-kInfinity));
+  Value isEmpty = arith::CmpFOp::create(f.b, f.loc, arith::CmpFPredicate::OEQ,
+                                        max, f.f32(-kInfinity));
   Value subtrahend = f.select(isEmpty, f.f32(0), max);
   Value lowered = f.exp2(f.subf(state.max[half], subtrahend));
   Value negative = arith::NegFOp::create(f.b, f.loc, subtrahend), sum;
   for (Accumulator &part : own)
     for (int64_t i : {first, first + 1}) {
-      Value exponent = factor ? f.fma(part[i], factor, negative)
-                              : f.addf(part[i], negative);
+      Value exponent =
+          factor ? f.fma(part[i], factor, negative) : f.addf(part[i], negative);
       part[i] = f.exp2(exponent);
       sum = sum ? f.addf(sum, part[i]) : part[i];
     }
@@ -394,9 +393,8 @@ SoftmaxState OnlineEmitter::emitTiles(const SoftmaxState &state) {
         finishStaging(f);
         f.barrier();
         Value next = f.add(firstKey, keyTile);
-        f.ifThen(f.less(next, numKeys), [&] {
-          stageKeys(next, f.offset(kernel.at.shared, other));
-        });
+        f.ifThen(f.less(next, numKeys),
+                 [&] { stageKeys(next, f.offset(kernel.at.shared, other)); });
         SmallVector<Value> after =
             emitTile(firstKey, f.offset(kernel.at.shared, at),
                      state.with(values.drop_back()))
@@ -443,8 +441,7 @@ LogicalResult attn::nvvm::verifyOnline(OnlineAttentionOp op) {
   if (op.getRelative())
     return op.emitOpError()
            << "expected no relative operand: this target does not have it yet";
-  AffineMap keyMap =
-      cast<AffineMapAttr>(op.getIndexingMaps()[1]).getValue();
+  AffineMap keyMap = cast<AffineMapAttr>(op.getIndexingMaps()[1]).getValue();
   int64_t headSize =
       keyType.getDimSize(positionOf(keyMap, OnlineAttentionOp::kHeadSize));
   if (headSize > kMostColumns || accType.getDimSize(2) > kMostColumns)

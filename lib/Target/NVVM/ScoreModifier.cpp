@@ -49,8 +49,8 @@ ScoreRow ScoreModifier::describe(const StateRow &row, bool isGrouped) {
   if (!op.getMaskAttr() || needsPredicate())
     return result;
   Value query = f.add(op.getFirstQuery(), result.query), zero = f.index(0);
-  auto [begin, end] = op.getMaskAttr().buildKeyHull(
-      f.b, f.loc, scopeOf(result), query, query);
+  auto [begin, end] =
+      op.getMaskAttr().buildKeyHull(f.b, f.loc, scopeOf(result), query, query);
   begin = f.min(numKeys, f.max(zero, f.sub(begin, op.getFirstKey())));
   end = f.max(zero, f.min(numKeys, f.sub(end, op.getFirstKey())));
   result.begin = f.select(isThere, f.toI32(begin), result.begin);
@@ -61,8 +61,8 @@ ScoreRow ScoreModifier::describe(const StateRow &row, bool isGrouped) {
 /// 1 - 2 / (e^(2 x) + 1): large x overflow to 1, and the error is absolute.
 Value ScoreModifier::tanh(Value x) {
   Value power = f.exp2(f.mulf(x, f.f32(2 * kLog2E)));
-  Value ratio = arith::DivFOp::create(f.b, f.loc, f.f32(2),
-                                      f.addf(power, f.f32(1)));
+  Value ratio =
+      arith::DivFOp::create(f.b, f.loc, f.f32(2), f.addf(power, f.f32(1)));
   return f.subf(f.f32(1), ratio);
 }
 
@@ -86,8 +86,7 @@ Value ScoreModifier::emitBias(Value score, const ScoreRow &row, Value key) {
                  : dim == OnlineAttentionOp::kQuery ? row.query
                                                     : inBounds(key));
   }
-  Value bias =
-      f.extend(memref::LoadOp::create(f.b, f.loc, op.getBias(), at));
+  Value bias = f.extend(memref::LoadOp::create(f.b, f.loc, op.getBias(), at));
   if (isThere)
     bias = f.select(isThere, bias, f.f32(0));
   return f.addf(score, bias);

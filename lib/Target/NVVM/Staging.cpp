@@ -20,10 +20,8 @@ GlobalRows::GlobalRows(FragmentBuilder &f, Value memref,
   int64_t staticOffset, bytes = type.getElementTypeBitWidth() / 8;
   SmallVector<int64_t> staticStrides;
   async = succeeded(type.getStridesAndOffset(staticStrides, staticOffset)) &&
-          staticStrides[columnPosition] == 1 &&
-          getColumns() * bytes % 16 == 0;
-  auto metadata =
-      memref::ExtractStridedMetadataOp::create(f.b, f.loc, memref);
+          staticStrides[columnPosition] == 1 && getColumns() * bytes % 16 == 0;
+  auto metadata = memref::ExtractStridedMetadataOp::create(f.b, f.loc, memref);
   for (auto [position, stride] : llvm::enumerate(staticStrides)) {
     bool isKnown = !ShapedType::isDynamic(stride);
     strides.push_back(isKnown ? f.index(stride)
@@ -42,8 +40,7 @@ Value GlobalRows::rowAddress(ValueRange indices) const {
   unsigned next = 0;
   for (unsigned position = 0; position < strides.size(); ++position)
     if (position != columnPosition)
-      elements =
-          f.add(elements, f.mul(indices[next++], strides[position]));
+      elements = f.add(elements, f.mul(indices[next++], strides[position]));
   return f.add(base, f.mul(elements, type.getElementTypeBitWidth() / 8));
 }
 
@@ -88,10 +85,9 @@ void stageAsync(FragmentBuilder &f, const SharedTile &tile,
       isThere = f.both(isThere, f.less(chunk, f.index(given)));
     // An address in bounds even where nothing is read.
     Value column = given < chunks ? f.min(chunk, f.index(given - 1)) : chunk;
-    Value address =
-        f.add(source.rowAddress(from.indices), f.mul(column, 16));
-    Value to = f.offset(tile.base,
-                        f.add(f.mul(row, tile.pitch()), f.mul(chunk, 16)));
+    Value address = f.add(source.rowAddress(from.indices), f.mul(column, 16));
+    Value to =
+        f.offset(tile.base, f.add(f.mul(row, tile.pitch()), f.mul(chunk, 16)));
     Value size = f.select(isThere, f.i32(16), f.i32(0));
     NVVM::CpAsyncOp::create(f.b, f.loc, to, toGlobalPointer(f, address), 16,
                             NVVM::LoadCacheModifierKind::CG, size);
@@ -102,8 +98,8 @@ void stageElements(FragmentBuilder &f, const SharedTile &tile,
                    const GlobalRows &source,
                    function_ref<RowOrigin(Value row)> origin) {
   int64_t count = tile.rows * tile.columns, threads = f.at.threads();
-  Value zero = arith::ConstantOp::create(f.b, f.loc,
-                                         f.b.getZeroAttr(tile.element));
+  Value zero =
+      arith::ConstantOp::create(f.b, f.loc, f.b.getZeroAttr(tile.element));
   auto loop = scf::ForOp::create(f.b, f.loc, f.at.thread, f.index(count),
                                  f.index(threads));
   OpBuilder::InsertionGuard guard(f.b);
@@ -119,9 +115,8 @@ void stageElements(FragmentBuilder &f, const SharedTile &tile,
   Value element = f.ifElse(isThere, zero, [&] {
     return SmallVector<Value>{source.load(from.indices, column)};
   })[0];
-  Value to = f.offset(tile.base,
-                      f.add(f.mul(row, tile.pitch()),
-                            f.mul(column, tile.elementBytes())));
+  Value to = f.offset(tile.base, f.add(f.mul(row, tile.pitch()),
+                                       f.mul(column, tile.elementBytes())));
   LLVM::StoreOp::create(f.b, f.loc, element, to);
 }
 } // namespace

@@ -93,8 +93,8 @@ SmallVector<Accumulator> StateAccess::loadColumns(Value memory,
 }
 
 SmallVector<Value> StateAccess::share(ValueRange sums) {
-  Value isFirst = f.compare(arith::CmpIPredicate::eq, kernel.at.quad,
-                            f.index(0));
+  Value isFirst =
+      f.compare(arith::CmpIPredicate::eq, kernel.at.quad, f.index(0));
   SmallVector<Value> result;
   for (Value sum : sums)
     result.push_back(f.select(isFirst, sum, f.f32(0)));
@@ -102,8 +102,8 @@ SmallVector<Value> StateAccess::share(ValueRange sums) {
 }
 
 void StateAccess::storeRows(ValueRange values, Value memory) {
-  Value isFirst = f.compare(arith::CmpIPredicate::eq, kernel.at.quad,
-                            f.index(0));
+  Value isFirst =
+      f.compare(arith::CmpIPredicate::eq, kernel.at.quad, f.index(0));
   for (auto [row, value] : llvm::zip_equal(rows, values))
     f.ifThen(f.both(isFirst, row.isThere), [&, row = row, value = value] {
       memref::StoreOp::create(f.b, f.loc, value, memory,
@@ -116,8 +116,7 @@ void StateAccess::storeColumns(ArrayRef<Accumulator> values, Value memory) {
     f.ifThen(rows[half].isThere, [&] {
       for (int64_t n = 0; n < getColumnFragments(); ++n)
         for (int64_t next = 0; next < 2; ++next) {
-          const Accumulator &part =
-              values[half / 2 * getColumnFragments() + n];
+          const Accumulator &part = values[half / 2 * getColumnFragments() + n];
           SmallVector<Value> at{rows[half].group, rows[half].query,
                                 f.add(f.mul(kernel.at.quad, 2), 8 * n + next)};
           memref::StoreOp::create(f.b, f.loc, part[2 * (half % 2) + next],

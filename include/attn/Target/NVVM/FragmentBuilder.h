@@ -27,8 +27,8 @@ enum class F32Products { Three, One };
 /// Where a thread stands in its block: `index` values.
 struct ThreadPosition {
   Value thread, warp, lane;
-  Value group; ///< lane / 4: a row of a fragment
-  Value quad;  ///< lane % 4: a pair of columns of a fragment
+  Value group;  ///< lane / 4: a row of a fragment
+  Value quad;   ///< lane % 4: a pair of columns of a fragment
   Value shared; ///< the block's dynamic shared memory, !llvm.ptr<3>
   int64_t warps = 1;
   int64_t threads() const { return 32 * warps; }
@@ -93,9 +93,8 @@ public:
 
   // Control flow; conditions of collectives must be the same for all lanes.
   void ifThen(Value condition, function_ref<void()> body);
-  SmallVector<Value>
-  ifElse(Value condition, ValueRange otherwise,
-         function_ref<SmallVector<Value>()> body);
+  SmallVector<Value> ifElse(Value condition, ValueRange otherwise,
+                            function_ref<SmallVector<Value>()> body);
   SmallVector<Value>
   forLoop(Value from, Value to, int64_t step, ValueRange initial,
           function_ref<SmallVector<Value>(Value, ValueRange)> body);

@@ -446,12 +446,12 @@ struct TilePass : attn::impl::AttnTilePassBase<TilePass> {
 
   void runOnOperation() override {
     AttnTilePassOptions sizes{
-        queryTile, keyTile, windowKeys, rowAlign,    pairRowAlign, columnAlign,
-        minTiles,  fewRows, keySplit,   linearChunk, featureChunk, linearTasks,
-        fullHeadSize};
-    if (queryTile < 1 || keyTile < 0 || fullHeadSize < 1 || windowKeys < 1 || rowAlign < 1 ||
-        pairRowAlign < 1 || columnAlign < 1 || minTiles < 1 || fewRows < 0 ||
-        keySplit < 1 || linearChunk < 1 || featureChunk < 1 ||
+        queryTile,    keyTile,     windowKeys,  rowAlign, pairRowAlign,
+        columnAlign,  minTiles,    fewRows,     keySplit, linearChunk,
+        featureChunk, linearTasks, fullHeadSize};
+    if (queryTile < 1 || keyTile < 0 || fullHeadSize < 1 || windowKeys < 1 ||
+        rowAlign < 1 || pairRowAlign < 1 || columnAlign < 1 || minTiles < 1 ||
+        fewRows < 0 || keySplit < 1 || linearChunk < 1 || featureChunk < 1 ||
         linearTasks < 1) {
       getOperation().emitError()
           << "expected positive tile sizes, got query-tile="
