@@ -8,6 +8,7 @@
 #include "attn/Pipelines/Passes.h"
 #include "attn/Pipelines/Phases.h"
 #include "attn/Pipelines/Pipelines.h"
+#include "attn/Pipelines/TileSizes.h"
 #include "attn/Target/CPU/Linalg/Passes.h"
 #include "attn/Target/CPU/Passes.h"
 
@@ -89,7 +90,15 @@ void mlir::attn::registerPipelines() {
   PassPipelineRegistration<RewritePipelineOptions>(
       "attn-rewrite-pipeline", "The phase rewrite", buildRewritePipeline);
   PassPipelineRegistration<CpuPipelineOptions>(
-      "attn-tile-pipeline", "The phase tile", buildTilePipeline);
+      "attn-tile-pipeline", "The phase tile, for CPUs",
+      [](OpPassManager &manager, const CpuPipelineOptions &options) {
+        buildTilePipeline(manager, options);
+      });
+  PassPipelineRegistration<>("attn-gpu-tile-pipeline",
+                             "The phase tile, for GPUs",
+                             [](OpPassManager &manager) {
+                               buildTilePipeline(manager, getGpuTileSizes());
+                             });
   PassPipelineRegistration<CpuPipelineOptions>("attn-target-pipeline",
                                                "The phase target, for CPUs",
                                                buildTargetPipeline);

@@ -43,10 +43,9 @@ void Tiler::chooseQueryTile() {
   int64_t align = rowAlign();
   int64_t headSize = std::max(op.getStaticExtent(D::kHeadSize),
                               op.getStaticExtent(D::kValueSize));
-  // The options are for head sizes up to 64; larger heads get fewer rows for
-  // the same bytes.
-  int64_t limit =
-      options.queryTile * 64 / std::max<int64_t>(64, headSize) / group;
+  // Beyond `full-head-size`, larger heads get fewer rows for the same bytes.
+  int64_t limit = options.queryTile * options.fullHeadSize /
+                  std::max<int64_t>(options.fullHeadSize, headSize) / group;
   if (mask && mask.getMaxSpan())
     limit = std::min(limit, options.queryTile / 2);
   limit = std::max(align, limit / align * align);
@@ -124,6 +123,8 @@ void Tiler::chooseSizes() {
 /// Keys of a tile: those of a whole range where it is short, so that its
 /// softmax is done in one step.
 int64_t Tiler::chooseKeyTile(const KeyRange &range) {
+  if (options.keyTile == kAllKeys)
+    return kAllKeys;
   auto mask = dyn_cast_or_null<MaskAttrInterface>(range.mask);
   int64_t size =
       range.length ? std::min(*range.length, options.keyTile) : options.keyTile;
@@ -445,11 +446,12 @@ struct TilePass : attn::impl::AttnTilePassBase<TilePass> {
 
   void runOnOperation() override {
     AttnTilePassOptions sizes{
-        queryTile, keyTile, windowKeys, rowAlign,    pairRowAlign, columnAlign,
-        minTiles,  fewRows, keySplit,   linearChunk, featureChunk, linearTasks};
-    if (queryTile < 1 || keyTile < 1 || windowKeys < 1 || rowAlign < 1 ||
-        pairRowAlign < 1 || columnAlign < 1 || minTiles < 1 || fewRows < 0 ||
-        keySplit < 1 || linearChunk < 1 || featureChunk < 1 ||
+        queryTile,    keyTile,     windowKeys,  rowAlign, pairRowAlign,
+        columnAlign,  minTiles,    fewRows,     keySplit, linearChunk,
+        featureChunk, linearTasks, fullHeadSize};
+    if (queryTile < 1 || keyTile < 0 || fullHeadSize < 1 || windowKeys < 1 ||
+        rowAlign < 1 || pairRowAlign < 1 || columnAlign < 1 || minTiles < 1 ||
+        fewRows < 0 || keySplit < 1 || linearChunk < 1 || featureChunk < 1 ||
         linearTasks < 1) {
       getOperation().emitError()
           << "expected positive tile sizes, got query-tile="

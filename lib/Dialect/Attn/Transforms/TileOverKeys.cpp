@@ -91,7 +91,7 @@ ValueRange Tiler::tileOverKeys() {
   count = attr(rows);
   keyTile = std::min(options.keySplit, 2 * options.keyTile);
   if (int64_t extent = op.getStaticExtent(D::kKey);
-      !ShapedType::isDynamic(extent))
+      keyTile != kAllKeys && !ShapedType::isDynamic(extent))
     keyTile = std::max<int64_t>(1, std::min(keyTile, extent));
   AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1);
   batch = head = attr(0);

@@ -55,7 +55,7 @@ def AttnTilePass : Pass<"attn-tile", "func::FuncOp"> {
   }];
   let options = [
     Option<"queryTile", "query-tile", "int64_t", "768", "rows of a query tile, all heads of the group together">,
-    Option<"keyTile", "key-tile", "int64_t", "256", "keys of a key tile">,
+    Option<"keyTile", "key-tile", "int64_t", "256", "keys of a key tile; 0: all keys of a range, which the target walks">,
     Option<"windowKeys", "window-keys", "int64_t", "2048", "most keys of a tile that covers a whole window">,
     Option<"rowAlign", "row-align", "int64_t", "12", "what the rows of a state are a multiple of">,
     Option<"pairRowAlign", "pair-row-align", "int64_t", "12", "the same for operands of bf16">,
@@ -66,7 +66,8 @@ def AttnTilePass : Pass<"attn-tile", "func::FuncOp"> {
     Option<"linearChunk", "linear-chunk", "int64_t", "64", "positions of a chunk of linear attention">,
     Option<"featureChunk", "feature-chunk", "int64_t", "96", "the same, with a projection and without a causal mask">,
     Option<"linearTasks", "linear-tasks", "int64_t", "8",
-           "tasks to aim at when heads and batch give fewer: linear attention is cut into stretches">
+           "tasks to aim at when heads and batch give fewer: linear attention is cut into stretches">,
+    Option<"fullHeadSize", "full-head-size", "int64_t", "64", "head size up to which query tiles have all their rows">
   ];
   let statistics = [
     Statistic<"numTiled", "num-tiled", "attention operations that became loops">,
