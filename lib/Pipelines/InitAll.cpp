@@ -19,6 +19,7 @@
 #include "attn/Target/CPU/Backend/Passes.h"
 #include "attn/Target/CPU/Linalg/Passes.h"
 #include "attn/Target/CPU/Passes.h"
+#include "attn/Target/GPU/Passes.h"
 
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
@@ -42,6 +43,7 @@ void mlir::attn::registerEveryPass() {
   cpu::registerAttnCpuPasses();
   cpu::registerAttnCPULinalgPasses();
   registerAttnCPUBackendPasses();
+  registerAttnGPUPasses();
   registerAttnPipelinesPasses();
   registerPipelines();
 }

@@ -70,11 +70,20 @@ std::string cpu::writeManifest(ModuleOp module,
                            {"args", toJson(getTensors(entry, "args"))},
                            {"results", toJson(getTensors(entry, "results"))}});
   }
+  std::string target = text("attn.target");
   llvm::json::Object manifest{{"version", 1},
-                              {"target", "cpu"},
+                              {"target", target.empty() ? "cpu" : target},
                               {"cpu", text("attn.cpu")},
                               {"features", text("attn.cpu_features")},
                               {"entries", std::move(list)}};
+  // What a library for GPUs says besides.
+  for (StringRef key : {"sm", "kernels"})
+    if (auto names = module->getAttrOfType<ArrayAttr>(("attn." + key).str())) {
+      llvm::json::Array texts;
+      for (auto name : names.getAsRange<StringAttr>())
+        texts.push_back(name.getValue());
+      manifest[key] = std::move(texts);
+    }
   std::string json;
   llvm::raw_string_ostream(json) << llvm::json::Value(std::move(manifest));
   return json;
