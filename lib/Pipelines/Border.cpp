@@ -31,7 +31,8 @@ static constexpr StringLiteral kTensorLevel[] = {
     "tensor",
     "ub"};
 
-static constexpr StringLiteral kTargetLevel[] = {"builtin", "llvm"};
+static constexpr StringLiteral kTargetLevel[] = {"builtin", "gpu.module",
+                                                 "llvm", "nvvm"};
 
 static ArrayRef<StringLiteral> getLegalDialects(Phase phase) {
   return phase <= Phase::Tile ? ArrayRef<StringLiteral>(kTensorLevel)

@@ -19,6 +19,7 @@
 #include "attn/Target/CPU/Backend/Passes.h"
 #include "attn/Target/CPU/Linalg/Passes.h"
 #include "attn/Target/CPU/Passes.h"
+#include "attn/Target/GPU/Passes.h"
 #include "attn/Target/NVVM/Passes.h"
 
 #include "mlir/InitAllDialects.h"
@@ -44,6 +45,7 @@ void mlir::attn::registerEveryPass() {
   cpu::registerAttnCPULinalgPasses();
   registerAttnCPUBackendPasses();
   nvvm::registerAttnNvvmPasses();
+  registerAttnGPUPasses();
   registerAttnPipelinesPasses();
   registerPipelines();
 }

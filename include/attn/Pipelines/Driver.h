@@ -17,6 +17,12 @@ struct CompileOptions {
   std::string input, output;
   std::string target = "cpu";
   std::string cpu = "native";
+  /// Architectures of GPUs, as `80,90a`.
+  std::string sm = "80,90";
+  /// The assembler for kernels; empty to look for it.
+  std::string ptxas;
+  /// Whether a library carries its kernels as LLVM IR, for simulation.
+  bool embedIR = false;
   EmitKind emit = EmitKind::SharedLibrary;
   /// Forms that attention is rewritten to, as attn-assign-forms takes them.
   std::vector<std::string> forms;

@@ -63,6 +63,12 @@ void buildCpuBufferizePipeline(OpPassManager &manager,
 void buildCpuToLLVMPipeline(OpPassManager &manager,
                             const CpuPipelineOptions &options);
 
+/// The phases tile and target for NVIDIA GPUs, and the part of the latter that
+/// takes kernels to the NVVM dialect.
+void buildGpuTilePipeline(OpPassManager &manager);
+void buildGpuTargetPipeline(OpPassManager &manager);
+void buildGpuKernelPipeline(OpPassManager &manager);
+
 void registerPipelines();
 
 } // namespace mlir::attn
