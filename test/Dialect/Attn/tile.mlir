@@ -1,9 +1,9 @@
 // RUN: attn-opt %s -split-input-file -attn-tile -verify-diagnostics | FileCheck %s
-// RUN: not attn-opt %s -split-input-file -attn-tile="key-tile=0" 2>&1 | FileCheck %s --check-prefix=BAD
+// RUN: not attn-opt %s -split-input-file -attn-tile="key-tile=-1" 2>&1 | FileCheck %s --check-prefix=BAD
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // attention becomes a parallel loop over query tiles around a loop over key tiles.
 
-// BAD: error: expected positive tile sizes, got {{.*}}key-tile=0
+// BAD: error: expected positive tile sizes, got {{.*}}key-tile=-1
 
 #q = affine_map<(b, h, i, j, d, e) -> (b, h, i, d)>
 #k = affine_map<(b, h, i, j, d, e) -> (b, h floordiv 4, j, d)>
