@@ -8,8 +8,10 @@
 #include "attn/Conversion/Passes.h"
 #include "attn/Pipelines/Passes.h"
 #include "attn/Pipelines/Pipelines.h"
+#include "attn/Pipelines/TileSizes.h"
 #include "attn/Target/CPU/Backend/Passes.h"
 #include "attn/Target/GPU/Passes.h"
+#include "attn/Target/NVVM/Passes.h"
 
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
@@ -30,6 +32,7 @@ static void addCleanUp(OpPassManager &manager) {
 
 /// On buffers: every computation becomes a launch, and every launch a kernel.
 static void addLaunchPasses(OpPassManager &manager) {
+  nvvm::addKernelPasses(manager);
   manager.addNestedPass<func::FuncOp>(createAttnGPULaunchLinalgPass());
   manager.addPass(createAttnCPUReturnByArgumentPass());
   addCleanUp(manager);
@@ -91,11 +94,9 @@ static void addHostPasses(OpPassManager &manager) {
 
 void mlir::attn::buildGpuTilePipeline(OpPassManager &manager) {
   manager.addPass(createAttnExpandPass());
-  manager.addNestedPass<func::FuncOp>(createAttnRecordSignaturePass());
-  manager.addPass(createAttnBuildShapeFunctionsPass());
-  manager.addNestedPass<func::FuncOp>(createConvertAttnToLinalgPass());
+  manager.addNestedPass<func::FuncOp>(createAttnGPUDecomposePass());
   addCleanUp(manager);
-  manager.addPass(createAttnVerifyTiledPass());
+  buildTilePipeline(manager, getGpuTileSizes());
 }
 
 void mlir::attn::buildGpuTargetPipeline(OpPassManager &manager) {

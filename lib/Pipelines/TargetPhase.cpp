@@ -94,11 +94,6 @@ void mlir::attn::registerPipelines() {
       [](OpPassManager &manager, const CpuPipelineOptions &options) {
         buildTilePipeline(manager, options);
       });
-  PassPipelineRegistration<>("attn-gpu-tile-pipeline",
-                             "The phase tile, for GPUs",
-                             [](OpPassManager &manager) {
-                               buildTilePipeline(manager, getGpuTileSizes());
-                             });
   PassPipelineRegistration<CpuPipelineOptions>("attn-target-pipeline",
                                                "The phase target, for CPUs",
                                                buildTargetPipeline);

@@ -54,13 +54,38 @@ def AttnGPUConvertKernelsPass : Pass<"attn-gpu-convert-kernels", "::mlir::gpu::G
     becomes
     ```mlir
     ...
-    %... = math.exp2 %arg0 : f32
-    llvm.store ...
+    ... = math.exp2 %arg0 : f32
     ...
     ```
   }];
   let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::NVVM::NVVMDialect", "::mlir::math::MathDialect"];
   let statistics = [Statistic<"numConverted", "num-converted", "Number of kernels converted">];
+}
+
+def AttnGPUDecomposePass : Pass<"attn-gpu-decompose", "::mlir::func::FuncOp"> {
+  let summary = "operations without a kernel of their own become linear algebra";
+  let description = [{
+    As `convert-attn-to-linalg`, for the operations that no kernel is made for: all but `attn.attention` on f16, bf16 or
+    f32, with heads of at most 256, no relative operand, and scores that arithmetic alone changes. A remark says what was
+    missed.
+
+    ```mlir
+    func.func @rotate(%q: tensor<8x4x64xf32>, %first: index, %init: tensor<8x4x64xf32>) -> tensor<8x4x64xf32> {
+      %r = attn.rotary half ins(%q : tensor<8x4x64xf32>) first(%first) outs(%init : tensor<8x4x64xf32>) dim 1
+          -> tensor<8x4x64xf32>
+      return %r : tensor<8x4x64xf32>
+    }
+    ```
+    becomes
+    ```mlir
+    ...
+    ... = linalg.generic ...
+    ...
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
+                           "::mlir::tensor::TensorDialect"];
+  let statistics = [Statistic<"numDecomposed", "num-decomposed", "Number of operations that became linear algebra">];
 }
 
 def AttnGPULaunchLinalgPass : Pass<"attn-gpu-launch-linalg", "::mlir::func::FuncOp"> {
@@ -109,7 +134,7 @@ def AttnGPULowerHostPass : Pass<"attn-gpu-lower-host", "::mlir::ModuleOp"> {
     becomes
     ```mlir
     ...
-    llvm.mlir.global external protected @attn_gpu
+    llvm.mlir.global external protected @attn_gpu...
     ...
     ```
   }];
@@ -138,8 +163,8 @@ def AttnGPUMergeKernelsPass : Pass<"attn-gpu-merge-kernels", "::mlir::ModuleOp">
     becomes
     ```mlir
     ...
-    gpu.launch_func @attn_kernels::@a
-    gpu.launch_func @attn_kernels::@a
+    gpu.launch_func  @attn_kernels::@a ...
+    gpu.launch_func  @attn_kernels::@a ...
     ...
     ```
   }];
@@ -167,7 +192,7 @@ def AttnGPUNameKernelsPass : Pass<"attn-gpu-name-kernels", "::mlir::ModuleOp"> {
     becomes
     ```mlir
     ...
-    module(@attn_kernels) function(@f_0)
+    ...module(@attn_kernels) function(@f_0)...
     ...
     ```
   }];
