@@ -190,6 +190,7 @@ LogicalResult Compilation::runPhase(Phase phase) {
   RewritePipelineOptions rewrite;
   rewrite.form = llvm::join(options.forms, ";");
   rewrite.steps = options.steps;
+  rewrite.pageSize = options.pageSize;
   if (architectures.empty())
     buildPhasePipeline(phase, manager, pipeline, rewrite);
   else

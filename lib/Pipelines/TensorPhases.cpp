@@ -79,6 +79,7 @@ void mlir::attn::buildRewritePipeline(OpPassManager &manager,
   manager.addPass(createAttnSettleFormsPass());
   AttnBuildStepsPassOptions steps;
   steps.capacity = options.steps;
+  steps.pageSize = options.pageSize;
   if (options.steps != 0)
     manager.addPass(createAttnBuildStepsPass(steps));
   manager.addPass(createAttnVerifyRewrittenPass());

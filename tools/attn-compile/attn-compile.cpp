@@ -59,8 +59,13 @@ struct Flags {
       cl::desc("Form of attention, for all or by label; may be repeated"),
       cl::cat(category)};
   cl::opt<int64_t> steps{"steps", cl::init(0), cl::value_desc("CAPACITY"),
-                         cl::desc("Add entries NAME_step, piece by piece"),
+                         cl::desc("Add entries NAME_step, piece by piece, and "
+                                  "NAME_token, one position"),
                          cl::cat(category)};
+  cl::opt<int64_t> pageSize{
+      "page-size", cl::init(0), cl::value_desc("POSITIONS"),
+      cl::desc("Caches of these in pages, with an index table"),
+      cl::cat(category)};
   cl::opt<Phase> from{"from", cl::init(Phase::Import),
                       cl::desc("First phase to run"), phaseValues(),
                       cl::cat(category)};
@@ -103,6 +108,7 @@ int main(int argc, char **argv) {
   options.emit = flags.emit;
   options.forms = flags.forms;
   options.steps = flags.steps;
+  options.pageSize = flags.pageSize;
   options.from = flags.from;
   options.to = flags.to;
   options.dumpFolder = flags.dump;

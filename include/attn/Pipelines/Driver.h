@@ -28,6 +28,8 @@ struct CompileOptions {
   std::vector<std::string> forms;
   /// Positions that the caches of steps have room for; 0 for no steps.
   int64_t steps = 0;
+  /// Positions of a page of these caches; 0 for caches in one piece.
+  int64_t pageSize = 0;
   /// The first phase to run, and the last.
   Phase from = Phase::Import, to = Phase::Emit;
   /// A folder for the IR after every phase; empty for none.

@@ -43,6 +43,11 @@ struct RewritePipelineOptions : PassPipelineOptions<RewritePipelineOptions> {
       llvm::cl::desc("Positions that the caches of steps have room for; 0 for "
                      "no steps"),
       llvm::cl::init(0)};
+  Option<int64_t> pageSize{
+      *this, "page-size",
+      llvm::cl::desc("Positions of a page of the caches of steps; 0 for caches "
+                     "in one piece"),
+      llvm::cl::init(0)};
 };
 
 /// The pipelines of the phases; Phases.def says what each is for. Every one

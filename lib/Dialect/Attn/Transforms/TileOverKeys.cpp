@@ -93,6 +93,7 @@ ValueRange Tiler::tileOverKeys() {
   if (int64_t extent = op.getStaticExtent(D::kKey);
       keyTile != kAllKeys && !ShapedType::isDynamic(extent))
     keyTile = std::max<int64_t>(1, std::min(keyTile, extent));
+  keepWithinPages();
   AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1);
   batch = head = attr(0);
   KeyRange range = buildKeyRanges().front();

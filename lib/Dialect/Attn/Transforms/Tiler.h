@@ -107,7 +107,11 @@ private:
                                        ValueRange state);
   Span relativeSpan(Value source, AffineMap map, OpFoldResult firstKey,
                     OpFoldResult keyCount);
+  RankedTensorType sliceType(Value source, AffineMap map, const Box &box);
   Value slice(Value source, AffineMap map, const Box &box);
+  // TilePages.cpp
+  void keepWithinPages();
+  Value slicePages(GatherPagesOp pages, AffineMap map, const Box &box);
   AffineMap tileMap(AffineMap map, const Box &box, ArrayRef<unsigned> order);
   Box boxAt(OpFoldResult firstKey, OpFoldResult keys, bool isKeySide);
 
@@ -120,6 +124,7 @@ private:
   OpFoldResult firstOfPiece, pieceQueries;    ///< of the queries being tiled
   MaskAttrInterface mask;                     ///< of these queries
   bool seesNothing = false;
+  bool readsPages = false; ///< whether slices of keys lie within a page
   int64_t queryBlock = 0;  ///< what tiles keep to the multiples of, unless 0
   OpFoldResult tileOrigin; ///< the multiple of it that the first tile is at
   int64_t sharing = 1;     ///< query heads per key head
@@ -137,6 +142,9 @@ private:
   Value partKey, partValue;
   OpFoldResult partFirst;
 };
+
+/// What has not been read in place by tiles is copied.
+LogicalResult settlePages(IRRewriter &rewriter, GatherPagesOp op);
 
 } // namespace mlir::attn
 
