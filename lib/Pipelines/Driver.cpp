@@ -165,6 +165,9 @@ LogicalResult Compilation::runPhase(Phase phase) {
   RewritePipelineOptions rewrite;
   rewrite.form = llvm::join(options.forms, ";");
   rewrite.steps = options.steps;
+  // Who sees no remarks need not wait for estimates.
+  rewrite.rank = options.remarks;
+  rewrite.machine = options.machine;
   buildPhasePipeline(phase, manager, pipeline, rewrite);
   // The manifest says what the code needs; a dump must carry it.
   if (phase == Phase::Target) {

@@ -38,14 +38,19 @@ WindowFormAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   return success();
 }
 
+/// Keys around a position, which a causal mask halves.
+static double halveIfCausal(const AttentionShape &shape, double keys) {
+  return shape.isCausal ? keys / 2 : keys;
+}
+
 Cost WindowFormAttr::getCost(const AttentionShape &shape) const {
   double globals = std::min(double(getGlobals()), double(shape.keys));
-  double keys = 1.0 + double(getBefore() / getDilation()) +
-                double(getAfter() / getDilation()) + globals;
+  double after = shape.isCausal ? 0 : double(getAfter() / getDilation());
+  double keys = 1.0 + double(getBefore() / getDilation()) + after + globals;
   // The rows of global tokens see all keys, the others the window.
   double share = shape.queries ? std::min(1.0, globals / shape.queries) : 0;
   double mean = share * shape.visible + (1 - share) * keys;
-  return softmaxCost(shape, std::min(mean, shape.visible));
+  return softmaxCost(shape, std::min(mean, shape.visible), globals > 0 ? 2 : 1);
 }
 
 std::string WindowFormAttr::getErrorContract() const { return kLost; }
@@ -64,7 +69,8 @@ LocalFormAttr::verify(function_ref<InFlightDiagnostic()> emitError,
 }
 
 Cost LocalFormAttr::getCost(const AttentionShape &shape) const {
-  double keys = double(getChunk()) * double(1 + getLookBack() + getLookAhead());
+  double ahead = shape.isCausal ? -0.5 : double(getLookAhead());
+  double keys = double(getChunk()) * (double(1 + getLookBack()) + ahead);
   return softmaxCost(shape, std::min(keys, shape.visible));
 }
 
@@ -85,12 +91,15 @@ BigBirdFormAttr::verify(function_ref<InFlightDiagnostic()> emitError,
 
 Cost BigBirdFormAttr::getCost(const AttentionShape &shape) const {
   // Its own block, two beside it, the first, the last and the random ones.
-  double keys = double(getBlock()) * double(5 + getRandom());
+  double keys =
+      halveIfCausal(shape, double(getBlock()) * double(5 + getRandom()));
   double share = shape.queries
                      ? std::min(1.0, 2.0 * double(getBlock()) / shape.queries)
                      : 0;
   double mean = share * shape.visible + (1 - share) * keys;
-  return softmaxCost(shape, std::min(mean, shape.visible));
+  // Own, first, last and random blocks are ranges of their own.
+  return softmaxCost(shape, std::min(mean, shape.visible),
+                     double(3 + getRandom()));
 }
 
 std::string BigBirdFormAttr::getErrorContract() const { return kLost; }
