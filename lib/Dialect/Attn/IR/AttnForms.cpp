@@ -43,10 +43,19 @@ static double halveIfCausal(const AttentionShape &shape, double keys) {
   return shape.isCausal ? keys / 2 : keys;
 }
 
+/// The mean number of keys within `reach` on one side of a position; the
+/// sequence ends before some of them.
+static double countWithin(int64_t reach, int64_t keys) {
+  double all = double(keys), most = std::min(double(reach), all - 1);
+  return keys > 0 ? most - most * (most + 1) / (2 * all) : 0;
+}
+
 Cost WindowFormAttr::getCost(const AttentionShape &shape) const {
   double globals = std::min(double(getGlobals()), double(shape.keys));
-  double after = shape.isCausal ? 0 : double(getAfter() / getDilation());
-  double keys = 1.0 + double(getBefore() / getDilation()) + after + globals;
+  double dilation = double(getDilation());
+  double after = shape.isCausal ? 0 : countWithin(getAfter(), shape.keys);
+  double near = countWithin(getBefore(), shape.keys) + after;
+  double keys = 1 + near / dilation + globals;
   // The rows of global tokens see all keys, the others the window.
   double share = shape.queries ? std::min(1.0, globals / shape.queries) : 0;
   double mean = share * shape.visible + (1 - share) * keys;
