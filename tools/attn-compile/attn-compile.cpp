@@ -16,7 +16,6 @@ using namespace mlir::attn;
 namespace cl = llvm::cl;
 
 namespace {
-
 /// The options of this tool; those of LLVM stay hidden.
 struct Flags {
   cl::OptionCategory category{"attn-compile options"};
@@ -27,10 +26,9 @@ struct Flags {
   cl::opt<std::string> target{"target", cl::init("cpu"),
                               cl::desc("Target: cpu or nvptx"),
                               cl::cat(category)};
-  cl::opt<std::string> cpu{
-      "cpu", cl::init("native"),
-      cl::desc("CPU to compile for: native, x86-64-v3, znver4, ..."),
-      cl::cat(category)};
+  cl::opt<std::string> cpu{"cpu", cl::init("native"),
+                           cl::desc("CPU: native, x86-64-v3, znver4, ..."),
+                           cl::cat(category)};
   cl::opt<std::string> sm{
       "sm", cl::init("80,90"), cl::value_desc("list"),
       cl::desc("GPU architectures of --target=nvptx: 80, 86, 89, 90, 90a, ..."),
@@ -58,6 +56,9 @@ struct Flags {
       "form", cl::value_desc("[LABEL:]FORM[,KEY=VALUE]...|@FILE"),
       cl::desc("Form of attention, for all or by label; may be repeated"),
       cl::cat(category)};
+  cl::opt<std::string> machine{"machine", cl::value_desc("KEY=VALUE,..."),
+                               cl::desc("Limits that estimates are for"),
+                               cl::cat(category)};
   cl::opt<int64_t> steps{"steps", cl::init(0), cl::value_desc("CAPACITY"),
                          cl::desc("Add entries NAME_step, piece by piece, and "
                                   "NAME_token, one position"),
@@ -71,10 +72,9 @@ struct Flags {
                       cl::cat(category)};
   cl::opt<Phase> to{"to", cl::init(Phase::Emit), cl::desc("Last phase to run"),
                     phaseValues(), cl::cat(category)};
-  cl::opt<std::string> dump{
-      "dump-phases", cl::value_desc("DIR"),
-      cl::desc("Write the IR after every phase into a folder"),
-      cl::cat(category)};
+  cl::opt<std::string> dump{"dump-phases", cl::value_desc("DIR"),
+                            cl::desc("A folder for the IR of every phase"),
+                            cl::cat(category)};
   cl::opt<bool> remarks{"remarks",
                         cl::desc("Print what the compiler chose and missed"),
                         cl::cat(category)};
@@ -88,7 +88,6 @@ struct Flags {
     };
   }
 };
-
 } // namespace
 
 int main(int argc, char **argv) {
@@ -107,6 +106,7 @@ int main(int argc, char **argv) {
   options.embedIR = flags.embedIR;
   options.emit = flags.emit;
   options.forms = flags.forms;
+  options.machine = flags.machine;
   options.steps = flags.steps;
   options.pageSize = flags.pageSize;
   options.from = flags.from;

@@ -26,6 +26,8 @@ struct CompileOptions {
   EmitKind emit = EmitKind::SharedLibrary;
   /// Forms that attention is rewritten to, as attn-assign-forms takes them.
   std::vector<std::string> forms;
+  /// Limits of the machine for estimates, as attn-rank-forms takes them.
+  std::string machine;
   /// Positions that the caches of steps have room for; 0 for no steps.
   int64_t steps = 0;
   /// Positions of a page of these caches; 0 for caches in one piece.

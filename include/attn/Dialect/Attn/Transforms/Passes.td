@@ -11,6 +11,7 @@
 include "attn/Dialect/Attn/Transforms/FormPasses.td"
 include "attn/Dialect/Attn/Transforms/LshPasses.td"
 include "attn/Dialect/Attn/Transforms/MaskRewritePasses.td"
+include "attn/Dialect/Attn/Transforms/RankPasses.td"
 include "attn/Dialect/Attn/Transforms/RewritePasses.td"
 include "attn/Dialect/Attn/Transforms/StepPasses.td"
 include "mlir/Pass/PassBase.td"
