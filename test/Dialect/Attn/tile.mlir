@@ -30,6 +30,26 @@ func.func @grouped_causal(%q: tensor<2x8x?x64xf32>, %k: tensor<2x2x?x64xf32>, %v
 
 // -----
 
+#q1 = affine_map<(b, h, i, j, d, e) -> (h, i, d)>
+#k1 = affine_map<(b, h, i, j, d, e) -> (h, j, d)>
+#v1 = affine_map<(b, h, i, j, d, e) -> (h, j, e)>
+#o1 = affine_map<(b, h, i, j, d, e) -> (h, i, e)>
+
+// One head of 60 queries is one task: its keys become 16, of 1024 keys each, whose states are merged.
+// CHECK-LABEL: func.func @few_tasks
+// CHECK: scf.forall {{.*}} in (1, 1, 16) shared_outs({{.*}} -> (tensor<1x1x16x1x60x64xf32>, tensor<1x1x16x1x60xf32>, tensor<1x1x16x1x60xf32>)
+// CHECK: attn.online_attention
+// CHECK: scf.forall {{.*}} in (1, 1) shared_outs
+// CHECK: attn.merge
+// CHECK: attn.finalize
+func.func @few_tasks(%q: tensor<1x60x64xf32>, %k: tensor<1x16384x64xf32>, %init: tensor<1x60x64xf32>) -> tensor<1x60x64xf32> {
+  %o = attn.attention ins(%q, %k, %k : tensor<1x60x64xf32>, tensor<1x16384x64xf32>, tensor<1x16384x64xf32>)
+      outs(%init : tensor<1x60x64xf32>) maps [#q1, #k1, #v1, #o1] -> tensor<1x60x64xf32>
+  return %o : tensor<1x60x64xf32>
+}
+
+// -----
+
 // Nothing to tile: functions without attention stay as they are.
 // CHECK-LABEL: func.func @negative_no_attention
 // CHECK-NOT: scf.forall

@@ -465,7 +465,7 @@ struct TilePass : attn::impl::AttnTilePassBase<TilePass> {
       }
       IRRewriter rewriter(op);
       Tiler tiler(op, rewriter, sizes);
-      bool overKeys = tiler.hasFewQueries();
+      bool overKeys = tiler.countKeyTasks() != 0;
       numOverKeys += overKeys;
       rewriter.replaceOp(op, overKeys ? SmallVector<Value>(tiler.tileOverKeys())
                                       : tiler.tile());

@@ -39,9 +39,10 @@ public:
   /// The part of a result that belongs to a box.
   SlicePosition positionIn(AffineMap map, const Box &box);
 
-  /// Whether the queries of a group are so few that their keys are all there is
-  /// to share among threads.
-  bool hasFewQueries();
+  /// Tasks that the keys of a head are cut into, kTasksByLength where only
+  /// their length says, or 0 where tiles of queries are tasks enough.
+  int64_t countKeyTasks();
+  static constexpr int64_t kTasksByLength = -1;
 
 private:
   using D = AttentionOp::Dim;
@@ -89,6 +90,11 @@ private:
                                 OpFoldResult split, OpFoldResult number);
   ValueRange mergePartials(ValueRange partials, OpFoldResult splits);
   OpFoldResult keyHeads();
+  OpFoldResult chooseKeySplit(int64_t tasks, Value length);
+  /// Whether the queries of a group are so few that their keys are all there is
+  /// to share among threads.
+  bool hasFewQueries();
+  bool canSplitKeys();
   void placeBox(const Box &box);
   SmallVector<KeyRange> buildKeyRanges();
   int64_t chooseKeyTile(const KeyRange &range);
