@@ -239,9 +239,9 @@ LogicalResult StepBuilder::run() {
       ops.push_back(op);
     Past past;
     if (auto attention = dyn_cast<AttentionOp>(op))
-      hasFullCache |= failed(past.restrict(attention.getMaskAttr())) ||
-                      past.window.value_or(options.capacity + 1) >
-                          options.capacity;
+      hasFullCache |=
+          failed(past.restrict(attention.getMaskAttr())) ||
+          past.window.value_or(options.capacity + 1) > options.capacity;
   });
   for (Operation *op : ops) {
     loc = op->getLoc();

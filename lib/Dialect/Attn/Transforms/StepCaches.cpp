@@ -21,10 +21,8 @@ using namespace mlir::attn;
 
 using Predicate = arith::CmpIPredicate;
 
-void StepBuilder::require(Value holds, const Twine &message) {
-  Operation *made = cf::AssertOp::create(b, loc, holds, message.str());
-  if (!firstCheck)
-    firstCheck = made;
+Operation *StepBuilder::require(Value holds, const Twine &message) {
+  return cf::AssertOp::create(b, loc, holds, message.str());
 }
 
 /// A step past the end is an error before anything has been written, and so is
@@ -38,14 +36,16 @@ void StepBuilder::checkLength(OpFoldResult count) {
     return;
   }
   added = own;
-  Value begins = arith::CmpIOp::create(b, loc, Predicate::sge, length, index(0));
-  require(begins, "expected a length of at least 0");
+  Value begins =
+      arith::CmpIOp::create(b, loc, Predicate::sge, length, index(0));
+  lastCheck = require(begins, "expected a length of at least 0");
   if (!hasFullCache)
     return;
   Value last = arith::SubIOp::create(b, loc, index(options.capacity), added);
-  require(arith::CmpIOp::create(b, loc, Predicate::sle, length, last),
-          "expected a step within the cache's capacity of " +
-              Twine(options.capacity) + " positions");
+  lastCheck =
+      require(arith::CmpIOp::create(b, loc, Predicate::sle, length, last),
+              "expected a step within the cache's capacity of " +
+                  Twine(options.capacity) + " positions");
 }
 
 StepBuilder::Rows StepBuilder::arrange(AttentionOp op, OpOperand &operand,
@@ -78,13 +78,13 @@ StepBuilder::Rows StepBuilder::arrange(AttentionOp op, OpOperand &operand,
                                  b.getMultiDimIdentityMap(rank)};
   SmallVector<utils::IteratorType> iterators(rank,
                                              utils::IteratorType::parallel);
-  rows.tensor = linalg::GenericOp::create(
-                    b, loc, init.getType(), operand.get(), init, maps,
-                    iterators,
-                    [](OpBuilder &nested, Location l, ValueRange arguments) {
-                      linalg::YieldOp::create(nested, l, arguments[0]);
-                    })
-                    .getResult(0);
+  rows.tensor =
+      linalg::GenericOp::create(
+          b, loc, init.getType(), operand.get(), init, maps, iterators,
+          [](OpBuilder &nested, Location l, ValueRange arguments) {
+            linalg::YieldOp::create(nested, l, arguments[0]);
+          })
+          .getResult(0);
   return rows;
 }
 
@@ -116,8 +116,8 @@ Value StepBuilder::append(const Rows &rows) {
   shape[rows.along] = options.capacity;
   Value buffer = addBuffer(shape, getElementTypeOrSelf(rows.tensor),
                            Twine(rows.name) + "_cache" + Twine(number));
-  Value whole = insert(rows, rows.tensor, open(buffer), length,
-                       rows.sizes[rows.along]);
+  Value whole =
+      insert(rows, rows.tensor, open(buffer), length, rows.sizes[rows.along]);
   close(whole, buffer);
   Value all = arith::AddIOp::create(b, loc, length, added);
   return slice(rows, whole, b.getIndexAttr(0), all);
@@ -135,8 +135,8 @@ Value StepBuilder::appendToRing(const Rows &rows, int64_t slots) {
   Value buffer = addBuffer(shape, getElementTypeOrSelf(rows.tensor),
                            Twine(rows.name) + "_ring" + Twine(number));
   Value slot = arith::RemUIOp::create(b, loc, length, index(slots));
-  Value whole = insert(rows, rows.tensor, open(buffer), slot,
-                       rows.sizes[rows.along]);
+  Value whole =
+      insert(rows, rows.tensor, open(buffer), slot, rows.sizes[rows.along]);
   close(whole, buffer);
   Value all = arith::AddIOp::create(b, loc, length, added);
   Value seen = arith::MinUIOp::create(b, loc, all, index(slots));
@@ -180,8 +180,8 @@ void StepBuilder::useRings(AttentionOp op, ArrayRef<Rows> rows, int64_t slots) {
   for (auto [one, ring, buffer] : llvm::zip_equal(rows, rings, buffers)) {
     Value whole = insert(one, slice(one, one.tensor, skipped, before), ring,
                          slot, before);
-    whole = insert(one, slice(one, one.tensor, next, behind), whole, zero,
-                   behind);
+    whole =
+        insert(one, slice(one, one.tensor, next, behind), whole, zero, behind);
     close(whole, buffer);
   }
 }
@@ -204,8 +204,8 @@ LogicalResult StepBuilder::addTable(const Rows &rows) {
   if (table)
     return success();
   unsigned position = cast<BlockArgument>(length).getArgNumber() + 1;
-  auto attributes =
-      b.getDictionaryAttr(b.getNamedAttr("attn.name", b.getStringAttr("pages")));
+  auto attributes = b.getDictionaryAttr(
+      b.getNamedAttr("attn.name", b.getStringAttr("pages")));
   (void)step.insertArgument(position, type, attributes, loc);
   table = step.getArgument(position);
   return success();
@@ -217,9 +217,9 @@ Value StepBuilder::writePage(const Rows &rows, Value pool, Value batch,
   Value size = index(options.pageSize);
   Value first = arith::MulIOp::create(b, loc, page, size);
   Value begin = arith::MaxUIOp::create(b, loc, first, length);
-  Value end = arith::MinUIOp::create(
-      b, loc, arith::AddIOp::create(b, loc, first, size),
-      arith::AddIOp::create(b, loc, length, added));
+  Value end =
+      arith::MinUIOp::create(b, loc, arith::AddIOp::create(b, loc, first, size),
+                             arith::AddIOp::create(b, loc, length, added));
   Value count = arith::SubIOp::create(b, loc, end, begin);
   Value row = arith::SubIOp::create(b, loc, begin, length);
   Value slot = arith::SubIOp::create(b, loc, begin, first);
@@ -243,8 +243,7 @@ Value StepBuilder::writePage(const Rows &rows, Value pool, Value batch,
   }
   SmallVector<OpFoldResult> ones(offsets.size(), b.getIndexAttr(1));
   Value part = tensor::ExtractSliceOp::create(
-      b, loc,
-      RankedTensorType::get(shape, getElementTypeOrSelf(rows.tensor)),
+      b, loc, RankedTensorType::get(shape, getElementTypeOrSelf(rows.tensor)),
       rows.tensor, offsets, sizes, ones);
   offsets[along] = slot;
   if (batch) {
@@ -264,8 +263,8 @@ Value StepBuilder::appendPages(const Rows &rows) {
   shape[rows.along - hasBatch] = options.pageSize;
   shape.insert(shape.begin(), ShapedType::kDynamic);
   Type element = getElementTypeOrSelf(rows.tensor);
-  Value buffer = addBuffer(shape, element,
-                           Twine(rows.name) + "_pages" + Twine(number));
+  Value buffer =
+      addBuffer(shape, element, Twine(rows.name) + "_pages" + Twine(number));
   {
     // Checks, which come before all else, want to know how large it is.
     OpBuilder::InsertionGuard guard(b);
@@ -291,7 +290,8 @@ Value StepBuilder::appendPages(const Rows &rows) {
   } else {
     auto loop = scf::ForOp::create(
         b, loc, zero,
-        getValueOrCreateConstantIndexOp(b, loc, rows.sizes.front()), one, whole);
+        getValueOrCreateConstantIndexOp(b, loc, rows.sizes.front()), one,
+        whole);
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
     scf::YieldOp::create(
@@ -309,7 +309,7 @@ Value StepBuilder::appendPages(const Rows &rows) {
 void StepBuilder::checkPages() {
   if (pools.empty())
     return;
-  b.setInsertionPointAfter(firstCheck);
+  b.setInsertionPointAfter(lastCheck);
   auto type = cast<RankedTensorType>(table.getType());
   int64_t rank = type.getRank();
   Value all = arith::AddIOp::create(b, loc, length, added);

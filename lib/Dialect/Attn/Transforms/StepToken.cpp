@@ -34,9 +34,9 @@ void mlir::attn::settleResults(func::FuncOp function) {
         break;
       operand.set(cast.getSource());
     }
-  function.setFunctionType(
-      FunctionType::get(function.getContext(), function.getArgumentTypes(),
-                        terminator->getOperandTypes()));
+  function.setFunctionType(FunctionType::get(function.getContext(),
+                                             function.getArgumentTypes(),
+                                             terminator->getOperandTypes()));
 }
 
 void mlir::attn::setLengthsToOne(func::FuncOp function) {
@@ -82,8 +82,8 @@ static std::optional<Flat> dropPosition(OpBuilder &b, Value value,
   }
   if (dims != wanted || !group.empty())
     return std::nullopt;
-  flat.value = tensor::CollapseShapeOp::create(b, value.getLoc(), value,
-                                               flat.groups);
+  flat.value =
+      tensor::CollapseShapeOp::create(b, value.getLoc(), value, flat.groups);
   return flat;
 }
 

@@ -1,9 +1,9 @@
 //===- TilePages.cpp - slices of operands, and of pages -------------------===//
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// What a tile reads of an operand. Few queries read every key once, so a copy of
-// what lies in pages would cost more than the attention: a tile of keys is kept
-// within a page instead, and its slice is one of the pool.
+// What a tile reads of an operand. Few queries read every key once, so a copy
+// of what lies in pages would cost more than the attention: a tile of keys is
+// kept within a page instead, and its slice is one of the pool.
 //
 //===----------------------------------------------------------------------===//
 
@@ -17,8 +17,7 @@
 using namespace mlir;
 using namespace mlir::attn;
 
-RankedTensorType Tiler::sliceType(Value source, AffineMap map,
-                                  const Box &box) {
+RankedTensorType Tiler::sliceType(Value source, AffineMap map, const Box &box) {
   SmallVector<int64_t> kept;
   for (AffineExpr expr : map.getResults())
     if (const Span &span = box[AttentionOp::getDimOf(expr)]; !span.isDropped)
