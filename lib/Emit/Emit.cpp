@@ -7,9 +7,11 @@
 
 #include "attn/Emit/Emit.h"
 
+#include "EmitGpu.h"
 #include "Link.h"
 #include "Weights.h"
 
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "llvm/Analysis/TargetTransformInfo.h"
@@ -35,6 +37,8 @@ public:
 
 private:
   LogicalResult moveWeights(StringRef path);
+  LogicalResult takeKernels();
+  void addImages();
   LogicalResult translate();
   void optimise();
   LogicalResult generate(llvm::raw_pwrite_stream &stream);
@@ -48,6 +52,7 @@ private:
   std::unique_ptr<llvm::TargetMachine> machine;
   std::unique_ptr<llvm::Module> code;
   std::string weightsAssembly;
+  std::string images;
 };
 
 } // namespace
@@ -62,6 +67,31 @@ LogicalResult Emitter::moveWeights(StringRef path) {
   return success();
 }
 
+/// Kernels become images; what is left is the host's.
+LogicalResult Emitter::takeKernels() {
+  if (options.architectures.empty())
+    return success();
+  FailureOr<std::string> made = makeImages(module, options);
+  if (failed(made))
+    return failure();
+  images = std::move(*made);
+  for (auto kernels :
+       llvm::make_early_inc_range(module.getOps<mlir::gpu::GPUModuleOp>()))
+    kernels.erase();
+  return success();
+}
+
+/// The images as a constant of the library, which the runtime looks for.
+void Emitter::addImages() {
+  auto *bytes = llvm::ConstantDataArray::getString(context, images,
+                                                   /*AddNull=*/false);
+  auto *global = new llvm::GlobalVariable(
+      *code, bytes->getType(), /*isConstant=*/true,
+      llvm::GlobalValue::ExternalLinkage, bytes, "attn_gpu_images");
+  global->setVisibility(llvm::GlobalValue::ProtectedVisibility);
+  global->setAlignment(llvm::Align(64));
+}
+
 LogicalResult Emitter::translate() {
   std::string error;
   machine = createTargetMachine(options.cpu, error);
@@ -74,6 +104,8 @@ LogicalResult Emitter::translate() {
   code->setDataLayout(machine->createDataLayout());
   code->setPICLevel(llvm::PICLevel::BigPIC);
   code->appendModuleInlineAsm(weightsAssembly);
+  if (!images.empty())
+    addImages();
   std::string width = std::to_string(options.cpu.vectorBits);
   for (llvm::Function &function : *code) {
     if (function.isDeclaration())
@@ -169,7 +201,8 @@ LogicalResult Emitter::emitTo(StringRef path, StringRef finalPath) {
     weights = finalPath;
     weights += ".weights";
   }
-  if (failed(moveWeights(weights)) || failed(translate()))
+  if (failed(takeKernels()) || failed(moveWeights(weights)) ||
+      failed(translate()))
     return failure();
   if (!options.llvmDump.empty()) {
     std::error_code error;
@@ -186,6 +219,9 @@ LogicalResult Emitter::emitTo(StringRef path, StringRef finalPath) {
 
 LogicalResult mlir::attn::emitModule(ModuleOp module, StringRef path,
                                      const EmitOptions &options) {
+  if (!options.architectures.empty() && options.kind != EmitKind::MLIR &&
+      options.kind != EmitKind::SharedLibrary)
+    return emitKernels(module, path, options);
   Emitter emitter(module, options);
   if (path == "-")
     return emitter.emitTo(path, "attn-output");

@@ -20,6 +20,7 @@ static constexpr StringLiteral kTensorLevel[] = {
     "attn",
     "bufferization.materialize_in_destination",
     "bufferization.to_tensor",
+    "memref.dim", // of a buffer that a step is given
     "builtin",
     "cf.assert",
     "complex",
@@ -31,7 +32,8 @@ static constexpr StringLiteral kTensorLevel[] = {
     "tensor",
     "ub"};
 
-static constexpr StringLiteral kTargetLevel[] = {"builtin", "llvm"};
+static constexpr StringLiteral kTargetLevel[] = {"builtin", "gpu.module",
+                                                 "llvm", "nvvm"};
 
 static ArrayRef<StringLiteral> getLegalDialects(Phase phase) {
   return phase <= Phase::Tile ? ArrayRef<StringLiteral>(kTensorLevel)

@@ -38,6 +38,7 @@ static void addExpansionPasses(OpPassManager &manager) {
   addFunctionPass(createConvertVectorToSCFPass());
   addFunctionPass(createAttnCPUExpandMathPass());
   addFunctionPass(memref::createExpandOpsPass());
+  addFunctionPass(createAttnCPUExpandReshapePass());
   addFunctionPass(memref::createExpandStridedMetadataPass());
   addFunctionPass(createLowerAffinePass());
   addFunctionPass(createCanonicalizerPass());

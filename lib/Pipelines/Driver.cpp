@@ -77,6 +77,7 @@ private:
     return emitError(UnknownLoc::get(&context), message);
   }
   LogicalResult checkOptions();
+  LogicalResult checkTarget();
   LogicalResult parse();
   LogicalResult runPhase(Phase phase);
   LogicalResult emit();
@@ -96,15 +97,39 @@ private:
   /// Remarks are for those who ask.
   ScopedDiagnosticHandler filter;
   CpuDescription cpu;
+  /// Empty for CPUs.
+  SmallVector<GpuArchitecture> architectures;
   OwningOpRef<ModuleOp> module;
 };
 
 } // namespace
 
+/// What is emitted must fit the target.
+LogicalResult Compilation::checkTarget() {
+  if (options.target != "cpu" && options.target != "nvptx")
+    return fail("expected --target to be cpu or nvptx, got '" + options.target +
+                "'");
+  using enum EmitKind;
+  bool isForGpus = llvm::is_contained({Ptx, Cubin, Fatbin}, options.emit);
+  bool isForCpus = llvm::is_contained({Assembly, Object}, options.emit);
+  if (options.target == "cpu")
+    return isForGpus ? fail("expected --emit=mlir, llvm, asm, obj or so with "
+                            "--target=cpu, got one for --target=nvptx")
+                     : success();
+  if (isForCpus)
+    return fail("expected --emit=mlir, llvm, ptx, cubin, fatbin or so with "
+                "--target=nvptx, got one for --target=cpu");
+  std::string error;
+  auto parsed = parseArchitectures(options.sm, error);
+  if (failed(parsed))
+    return fail(error);
+  architectures = *parsed;
+  return success();
+}
+
 LogicalResult Compilation::checkOptions() {
-  if (options.target != "cpu")
-    return fail("expected --target=cpu, got '" + options.target +
-                "': this target is not supported");
+  if (failed(checkTarget()))
+    return failure();
   if (options.from > options.to)
     return fail("expected --from before --to, got '" +
                 getPhaseName(options.from) + "' and '" +
@@ -165,16 +190,26 @@ LogicalResult Compilation::runPhase(Phase phase) {
   RewritePipelineOptions rewrite;
   rewrite.form = llvm::join(options.forms, ";");
   rewrite.steps = options.steps;
+  rewrite.pageSize = options.pageSize;
   // Who sees no remarks need not wait for estimates.
   rewrite.rank = options.remarks;
   rewrite.machine = options.machine;
-  buildPhasePipeline(phase, manager, pipeline, rewrite);
+  if (architectures.empty())
+    buildPhasePipeline(phase, manager, pipeline, rewrite);
+  else
+    buildGpuPhasePipeline(phase, manager, pipeline, rewrite);
   // The manifest says what the code needs; a dump must carry it.
   if (phase == Phase::Target) {
     Builder builder(&context);
     (*module)->setAttr("attn.cpu", builder.getStringAttr(cpu.name));
     (*module)->setAttr("attn.cpu_features",
                        builder.getStringAttr(cpu.required));
+    if (!architectures.empty()) {
+      auto names = llvm::map_to_vector(
+          architectures, [](const GpuArchitecture &gpu) { return gpu.name; });
+      (*module)->setAttr("attn.target", builder.getStringAttr("nvptx"));
+      (*module)->setAttr("attn.sm", builder.getStrArrayAttr(names));
+    }
   }
   if (failed(manager.run(*module)))
     return failure();
@@ -191,6 +226,9 @@ LogicalResult Compilation::emit() {
   EmitOptions emit;
   emit.kind = options.emit;
   emit.cpu = cpu;
+  emit.architectures = architectures;
+  emit.ptxas = options.ptxas;
+  emit.embedIR = options.embedIR;
   if (!options.dumpFolder.empty())
     emit.llvmDump = dumpPath(Phase::Emit);
   return emitModule(*module, options.output, emit);

@@ -19,6 +19,8 @@
 #include "attn/Target/CPU/Backend/Passes.h"
 #include "attn/Target/CPU/Linalg/Passes.h"
 #include "attn/Target/CPU/Passes.h"
+#include "attn/Target/GPU/Passes.h"
+#include "attn/Target/NVVM/Passes.h"
 
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
@@ -42,6 +44,8 @@ void mlir::attn::registerEveryPass() {
   cpu::registerAttnCpuPasses();
   cpu::registerAttnCPULinalgPasses();
   registerAttnCPUBackendPasses();
+  nvvm::registerAttnNvvmPasses();
+  registerAttnGPUPasses();
   registerAttnPipelinesPasses();
   registerPipelines();
 }

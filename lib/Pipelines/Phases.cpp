@@ -69,3 +69,13 @@ void mlir::attn::buildPhasePipeline(Phase phase, OpPassManager &manager,
     return;
   }
 }
+
+void mlir::attn::buildGpuPhasePipeline(Phase phase, OpPassManager &manager,
+                                       const CpuPipelineOptions &options,
+                                       const RewritePipelineOptions &rewrite) {
+  if (phase == Phase::Tile)
+    return buildGpuTilePipeline(manager);
+  if (phase == Phase::Target)
+    return buildGpuTargetPipeline(manager);
+  buildPhasePipeline(phase, manager, options, rewrite);
+}

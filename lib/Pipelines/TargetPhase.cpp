@@ -8,6 +8,7 @@
 #include "attn/Pipelines/Passes.h"
 #include "attn/Pipelines/Phases.h"
 #include "attn/Pipelines/Pipelines.h"
+#include "attn/Pipelines/TileSizes.h"
 #include "attn/Target/CPU/Linalg/Passes.h"
 #include "attn/Target/CPU/Passes.h"
 
@@ -89,7 +90,10 @@ void mlir::attn::registerPipelines() {
   PassPipelineRegistration<RewritePipelineOptions>(
       "attn-rewrite-pipeline", "The phase rewrite", buildRewritePipeline);
   PassPipelineRegistration<CpuPipelineOptions>(
-      "attn-tile-pipeline", "The phase tile", buildTilePipeline);
+      "attn-tile-pipeline", "The phase tile, for CPUs",
+      [](OpPassManager &manager, const CpuPipelineOptions &options) {
+        buildTilePipeline(manager, options);
+      });
   PassPipelineRegistration<CpuPipelineOptions>("attn-target-pipeline",
                                                "The phase target, for CPUs",
                                                buildTargetPipeline);
@@ -100,4 +104,12 @@ void mlir::attn::registerPipelines() {
       "attn-cpu-to-llvm-pipeline",
       "Loops on buffers to the LLVM dialect with the entry points of a library",
       buildCpuToLLVMPipeline);
+  PassPipelineRegistration<>("attn-gpu-tile-pipeline",
+                             "The phase tile, for GPUs", buildGpuTilePipeline);
+  PassPipelineRegistration<>("attn-gpu-target-pipeline",
+                             "The phase target, for GPUs",
+                             buildGpuTargetPipeline);
+  PassPipelineRegistration<>("attn-gpu-kernel-pipeline",
+                             "Kernels of the GPU dialect to NVVM",
+                             buildGpuKernelPipeline);
 }

@@ -10,6 +10,7 @@
 #include "attn/Import/Passes.h"
 #include "attn/Pipelines/Passes.h"
 #include "attn/Pipelines/Pipelines.h"
+#include "attn/Pipelines/TileSizes.h"
 #include "attn/Target/CPU/CpuTarget.h"
 
 #include "mlir/Conversion/TosaToArith/TosaToArith.h"
@@ -82,23 +83,44 @@ void mlir::attn::buildRewritePipeline(OpPassManager &manager,
   manager.addPass(createAttnSettleFormsPass());
   AttnBuildStepsPassOptions steps;
   steps.capacity = options.steps;
+  steps.pageSize = options.pageSize;
   if (options.steps != 0)
     manager.addPass(createAttnBuildStepsPass(steps));
   manager.addPass(createAttnVerifyRewrittenPass());
 }
 
+TileSizes mlir::attn::getCpuTileSizes(const CpuPipelineOptions &options) {
+  TileSizes sizes;
+  if (options.amxBf16)
+    sizes.attention.pairRowAlign = cpu::CpuTarget::amxStripRows;
+  return sizes;
+}
+
+TileSizes mlir::attn::getGpuTileSizes() {
+  TileSizes sizes;
+  sizes.attention.queryTile = 128;
+  sizes.attention.fullHeadSize = 128;
+  sizes.attention.rowAlign = sizes.attention.pairRowAlign = 16;
+  sizes.attention.keyTile = 0;
+  sizes.attention.windowKeys = 1; // keys are not gathered into a tile
+  sizes.lowRank.rowAlign = 16;
+  return sizes;
+}
+
 void mlir::attn::buildTilePipeline(OpPassManager &manager,
-                                   const CpuPipelineOptions &options) {
+                                   const TileSizes &sizes) {
   manager.addPass(createAttnExpandPass());
   manager.addNestedPass<func::FuncOp>(createAttnRecordSignaturePass());
   manager.addPass(createAttnBuildShapeFunctionsPass());
   manager.addNestedPass<func::FuncOp>(createAttnTileAsymmetricLshPass());
   manager.addNestedPass<func::FuncOp>(createAttnTileLshPass());
-  manager.addNestedPass<func::FuncOp>(createAttnTileLowRankPass());
-  AttnTilePassOptions tile;
-  if (options.amxBf16)
-    tile.pairRowAlign = cpu::CpuTarget::amxStripRows;
-  manager.addNestedPass<func::FuncOp>(createAttnTilePass(tile));
+  manager.addNestedPass<func::FuncOp>(createAttnTileLowRankPass(sizes.lowRank));
+  manager.addNestedPass<func::FuncOp>(createAttnTilePass(sizes.attention));
   addCleanUp(manager);
   manager.addPass(createAttnVerifyTiledPass());
+}
+
+void mlir::attn::buildTilePipeline(OpPassManager &manager,
+                                   const CpuPipelineOptions &options) {
+  buildTilePipeline(manager, getCpuTileSizes(options));
 }

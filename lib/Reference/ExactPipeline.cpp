@@ -9,6 +9,7 @@
 #include "ExactPipeline.h"
 
 #include "attn/Conversion/Passes.h"
+#include "attn/Target/CPU/Backend/Passes.h"
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
@@ -160,6 +161,7 @@ void mlir::attn::reference::addLowering(OpPassManager &pm) {
   pm.addPass(std::make_unique<OutlineLoops>());
   pm.addPass(createForallToForLoopPass());
   pm.addNestedPass<func::FuncOp>(createConvertLinalgToLoopsPass());
+  pm.addNestedPass<func::FuncOp>(createAttnCPUExpandReshapePass());
   pm.addPass(memref::createExpandStridedMetadataPass());
   pm.addPass(createLowerAffinePass());
   pm.addPass(createSCFToControlFlowPass());

@@ -35,10 +35,16 @@ compileIR(const Options &options, std::unique_ptr<llvm::FileRemover> &remover) {
                                           library, "--emit=so"};
   command.insert(command.end(), options.compilerArgs.begin(),
                  options.compilerArgs.end());
-  std::vector<std::string> forms;
+  std::vector<std::string> more;
+  if (!options.target.empty())
+    more.push_back("--target=" + options.target);
+  if (!options.sm.empty())
+    more.push_back("--sm=" + options.sm);
+  if (options.simulate)
+    more.push_back("--embed-ir");
   for (const std::string &form : options.forms)
-    forms.push_back("--form=" + form);
-  command.insert(command.end(), forms.begin(), forms.end());
+    more.push_back("--form=" + form);
+  command.insert(command.end(), more.begin(), more.end());
   std::string reason;
   int status = llvm::sys::ExecuteAndWait(options.compiler, command,
                                          std::nullopt, {}, 0, 0, &reason);

@@ -5,6 +5,10 @@
 
 #include "Library.h"
 
+#include "DeviceCall.h"
+
+#include "llvm/Support/JSON.h"
+
 namespace attn::run {
 
 llvm::Error toError(AttnStatus status) {
@@ -16,6 +20,7 @@ llvm::Error toError(AttnStatus status) {
 Library &Library::operator=(Library &&other) {
   std::swap(module, other.module);
   std::swap(entry, other.entry);
+  std::swap(forGpus, other.forGpus);
   std::swap(argInfos, other.argInfos);
   std::swap(resultInfos, other.resultInfos);
   return *this;
@@ -27,6 +32,11 @@ llvm::Expected<Library> Library::open(const std::string &path,
   if (llvm::Error error =
           toError(attn_module_open(path.c_str(), &library.module)))
     return error;
+  auto manifest = llvm::json::parse(attn_module_manifest(library.module));
+  if (!manifest)
+    return manifest.takeError();
+  if (const llvm::json::Object *root = manifest->getAsObject())
+    library.forGpus = root->getString("target") == "nvptx";
   if (llvm::Error error = library.choose(entryName))
     return error;
   for (int64_t i = 0, e = attn_module_arg_count(library.module, library.entry);
@@ -60,6 +70,8 @@ llvm::Error Library::choose(const std::string &name) {
 
 llvm::Expected<std::vector<ManagedTensor>>
 Library::allocate(llvm::ArrayRef<const DLTensor *> inputs) const {
+  if (forGpus)
+    return allocateOnHost(module, entry, inputs, resultInfos);
   std::vector<DLManagedTensor *> raw(resultInfos.size());
   if (llvm::Error error = toError(attn_module_allocate(
           module, entry, inputs.data(), inputs.size(), raw.data(), raw.size())))
@@ -72,6 +84,8 @@ Library::allocate(llvm::ArrayRef<const DLTensor *> inputs) const {
 
 llvm::Error Library::call(llvm::ArrayRef<const DLTensor *> inputs,
                           llvm::ArrayRef<const DLTensor *> outputs) const {
+  if (forGpus)
+    return callOnDevice(module, entry, inputs, outputs);
   return toError(attn_module_call(module, entry, inputs.data(), inputs.size(),
                                   outputs.data(), outputs.size()));
 }

@@ -35,6 +35,7 @@ public:
   std::string entryName() const {
     return attn_module_entry_name(module, entry);
   }
+  bool isForGpus() const { return forGpus; }
   llvm::ArrayRef<AttnTensorInfo> args() const { return argInfos; }
   llvm::ArrayRef<AttnTensorInfo> results() const { return resultInfos; }
 
@@ -48,6 +49,7 @@ private:
 
   AttnModule *module = nullptr;
   int64_t entry = 0;
+  bool forGpus = false;
   std::vector<AttnTensorInfo> argInfos, resultInfos;
 };
 

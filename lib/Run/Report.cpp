@@ -50,6 +50,28 @@ static void printForm(llvm::raw_ostream &os, const FormReport &form) {
                      (long long)form.evaluated, (long long)form.total);
 }
 
+/// What a kernel's speed depends on, by name.
+static std::vector<std::pair<llvm::StringRef, uint64_t>>
+list(const sim::Counts &counts) {
+  return {
+      {"instructions", counts.instructions},
+      {"divergent", counts.divergent},
+      {"mma", counts.mma},
+      {"mma_flops", counts.mmaFlops},
+      {"ldmatrix", counts.ldmatrix},
+      {"cp_async", counts.cpAsync},
+      {"special", counts.special},
+      {"float_ops", counts.floatOps},
+      {"shuffles", counts.shuffles},
+      {"barriers", counts.barriers},
+      {"atomics", counts.atomics},
+      {"global_bytes", counts.globalLoads.bytes + counts.globalStores.bytes},
+      {"uncoalesced", counts.uncoalesced()},
+      {"shared_bytes", counts.sharedLoads.bytes + counts.sharedStores.bytes},
+      {"bank_conflicts", counts.bankConflicts()},
+      {"local_accesses", counts.localLoads + counts.localStores}};
+}
+
 void printText(llvm::raw_ostream &os, const Report &report) {
   const Measurement &m = report.measurement;
   os << "entry   " << report.entry << "\n";
@@ -70,6 +92,13 @@ void printText(llvm::raw_ostream &os, const Report &report) {
   }
   for (const FormReport &form : report.forms)
     printForm(os, form);
+  for (const auto &[name, launches] : report.launches) {
+    os << "kernel  " << name << ": " << launches.count << " launches";
+    for (auto [what, count] : list(launches.counts))
+      if (count != 0)
+        os << ", " << what << " " << count;
+    os << "\n";
+  }
 }
 
 /// JSON knows no NaN and no infinity.
@@ -120,6 +149,16 @@ void printJson(llvm::raw_ostream &os, const Report &report) {
     for (const FormReport &form : report.forms)
       forms.push_back(toJson(form));
     root["forms"] = std::move(forms);
+  }
+  if (!report.launches.empty()) {
+    llvm::json::Object kernels;
+    for (const auto &[name, launches] : report.launches) {
+      llvm::json::Object kernel{{"launches", launches.count}};
+      for (auto [what, count] : list(launches.counts))
+        kernel[what] = count;
+      kernels[name] = std::move(kernel);
+    }
+    root["kernels"] = std::move(kernels);
   }
   os << llvm::formatv("{0:2}", llvm::json::Value(std::move(root))) << "\n";
 }

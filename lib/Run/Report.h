@@ -7,6 +7,7 @@
 
 #include "Measure.h"
 #include "Reference.h"
+#include "SimulatedDriver.h"
 
 namespace attn::run {
 
@@ -35,6 +36,7 @@ struct Report {
   Measurement measurement;
   std::vector<ResultReport> results;
   std::vector<FormReport> forms;
+  std::map<std::string, SimulatedDriver::Launches> launches; // if simulated
 };
 
 ResultReport summarize(const AttnTensorInfo &info, const DLTensor &tensor);

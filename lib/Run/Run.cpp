@@ -43,6 +43,9 @@ static llvm::Error prepare(const Options &options, Session &session) {
   llvm::Expected<Library> library = Library::open(path, options.entry);
   if (!library)
     return library.takeError();
+  if (options.simulate && !library->isForGpus())
+    return makeError("--simulate: expected a library for GPUs, got '" +
+                     options.path + "', which is for CPUs");
   session.library = std::move(*library);
   if (options.outputs.size() > session.library.results().size())
     return makeError("expected at most " +
@@ -113,6 +116,11 @@ llvm::Error run(const Options &options) {
   if (llvm::Error error =
           toError(attn_runtime_set_num_threads(options.threads)))
     return error;
+  if (options.simulate) {
+    session.simulated =
+        std::make_unique<SimulatedDriver>(options.simulationOrder);
+    runtime::setGpuDriver(session.simulated.get());
+  }
   if (llvm::Error error = prepare(options, session))
     return error;
   if (llvm::Error error = session.allocateOutputs())
@@ -127,6 +135,8 @@ llvm::Error run(const Options &options) {
   if (!measured)
     return measured.takeError();
   report.measurement = *measured;
+  if (session.simulated)
+    report.launches = session.simulated->launches();
   for (size_t i = 0; i < session.outputs.size(); ++i)
     report.results.push_back(
         summarize(session.library.results()[i], session.outputs[i]->dl_tensor));

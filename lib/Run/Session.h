@@ -7,12 +7,15 @@
 #define ATTN_LIB_RUN_SESSION_H
 
 #include "Library.h"
+#include "SimulatedDriver.h"
 
 #include "llvm/Support/FileUtilities.h"
 
 namespace attn::run {
 
 struct Session {
+  /// Before the library, which is on its device.
+  std::unique_ptr<SimulatedDriver> simulated;
   std::unique_ptr<llvm::FileRemover> remover;
   Library library;
   std::vector<Array> inputs;

@@ -5,6 +5,7 @@
 // index that a caller gave.
 
 #include "CallCheck.h"
+#include "GpuCall.h"
 #include "Module.h"
 #include "Results.h"
 #include "ThreadCount.h"
@@ -164,7 +165,7 @@ AttnStatus attn_module_result_shapes(const AttnModule *module, int64_t entry,
   const EntrySpec &spec = module->manifest.entries[entry];
   if (AttnStatus status = checkOutputs(spec, shapes, num_results))
     return status;
-  CallCheck check(spec);
+  CallCheck check(spec, module->gpu != nullptr);
   ResultShapes inferred;
   if (AttnStatus status =
           prepare(module, entry, inputs, num_inputs, check, inferred))
@@ -191,24 +192,87 @@ AttnStatus attn_module_allocate(const AttnModule *module, int64_t entry,
   if (AttnStatus status = checkOutputs(spec, outputs, num_outputs))
     return status;
   std::fill_n(outputs, num_outputs, nullptr);
-  CallCheck check(spec);
+  CallCheck check(spec, module->gpu != nullptr);
   ResultShapes inferred;
   if (AttnStatus status =
           prepare(module, entry, inputs, num_inputs, check, inferred))
     return status;
   std::vector<const int64_t *> rows = inferred.get();
   for (size_t i = 0; i < rows.size(); ++i) {
-    outputs[i] = allocateTensor(spec.results[i], rows[i]);
+    const TensorSpec &result = spec.results[i];
+    outputs[i] = module->gpu ? allocateGpuTensor(check.device(), result.dtype,
+                                                 rows[i], result.rank())
+                             : allocateTensor(result, rows[i]);
     if (outputs[i])
       continue;
     for (size_t done = 0; done < i; ++done) {
       outputs[done]->deleter(outputs[done]);
       outputs[done] = nullptr;
     }
+    if (module->gpu) {
+      std::string reason = lastMessage();
+      return fail(gpuDriver() ? ATTN_OUT_OF_MEMORY : ATTN_NO_DEVICE,
+                  "result %zu of '%s': %s", i, spec.name.c_str(),
+                  reason.c_str());
+    }
     return fail(ATTN_OUT_OF_MEMORY, "no memory for result %zu of '%s'", i,
                 spec.name.c_str());
   }
   return ATTN_OK;
+}
+
+/// What the library's own code said of a call that failed.
+static AttnStatus reportCode(const AttnModule *module, const EntrySpec &spec,
+                             int32_t code) {
+  const char *reason = module->lastError ? module->lastError() : nullptr;
+  bool isMemory = reason && strncmp(reason, "no memory", 9) == 0;
+  return fail(isMemory ? ATTN_OUT_OF_MEMORY : ATTN_FAILED, "'%s': error %d%s%s",
+              spec.name.c_str(), int(code), reason ? ": " : "",
+              reason ? reason : "");
+}
+
+static AttnStatus runOnCpu(const AttnModule *module, int64_t entry,
+                           const CallCheck &check) {
+  const EntrySpec &spec = module->manifest.entries[entry];
+  takeRegionFailure();
+  int32_t code = module->entryPoints[entry].call(
+      check.argDescriptors().get(), check.resultDescriptors().get());
+  if (takeRegionFailure())
+    return fail(ATTN_OUT_OF_MEMORY, "'%s': no memory for a thread's scratch",
+                spec.name.c_str());
+  return code == 0 ? ATTN_OK : reportCode(module, spec, code);
+}
+
+static AttnStatus runOnGpu(const AttnModule *module, int64_t entry,
+                           const CallCheck &check, void *stream, bool wait) {
+  GpuCall call(*module->gpu, stream);
+  if (AttnStatus status = call.begin(check.device()))
+    return status;
+  if (AttnStatus status = check.checkOwners(*gpuDriver()))
+    return status;
+  int32_t code = module->entryPoints[entry].call(
+      check.argDescriptors().get(), check.resultDescriptors().get());
+  if (AttnStatus status = call.end(wait))
+    return status;
+  return code == 0 ? ATTN_OK
+                   : reportCode(module, module->manifest.entries[entry], code);
+}
+
+static AttnStatus callEntry(const AttnModule *module, int64_t entry,
+                            const DLTensor *const *inputs, int64_t numInputs,
+                            const DLTensor *const *outputs, int64_t numOutputs,
+                            void *stream, bool wait) {
+  const EntrySpec &spec = module->manifest.entries[entry];
+  CallCheck check(spec, module->gpu != nullptr);
+  ResultShapes inferred;
+  if (AttnStatus status =
+          prepare(module, entry, inputs, numInputs, check, inferred))
+    return status;
+  if (AttnStatus status =
+          check.bindResults(outputs, numOutputs, inferred.get()))
+    return status;
+  return module->gpu ? runOnGpu(module, entry, check, stream, wait)
+                     : runOnCpu(module, entry, check);
 }
 
 AttnStatus attn_module_call(const AttnModule *module, int64_t entry,
@@ -218,28 +282,24 @@ AttnStatus attn_module_call(const AttnModule *module, int64_t entry,
   clearMessage();
   if (AttnStatus status = checkEntry(module, entry))
     return status;
-  const EntrySpec &spec = module->manifest.entries[entry];
-  CallCheck check(spec);
-  ResultShapes inferred;
-  if (AttnStatus status =
-          prepare(module, entry, inputs, num_inputs, check, inferred))
+  return callEntry(module, entry, inputs, num_inputs, outputs, num_outputs,
+                   nullptr, /*wait=*/true);
+}
+
+AttnStatus attn_module_call_on_stream(const AttnModule *module, int64_t entry,
+                                      const DLTensor *const *inputs,
+                                      int64_t num_inputs,
+                                      const DLTensor *const *outputs,
+                                      int64_t num_outputs, void *stream) {
+  clearMessage();
+  if (AttnStatus status = checkEntry(module, entry))
     return status;
-  if (AttnStatus status =
-          check.bindResults(outputs, num_outputs, inferred.get()))
-    return status;
-  takeRegionFailure();
-  int32_t code = module->entryPoints[entry].call(
-      check.argDescriptors().get(), check.resultDescriptors().get());
-  if (takeRegionFailure())
-    return fail(ATTN_OUT_OF_MEMORY, "'%s': no memory for a thread's scratch",
-                spec.name.c_str());
-  if (code == 0)
-    return ATTN_OK;
-  const char *reason = module->lastError ? module->lastError() : nullptr;
-  bool isMemory = reason && strncmp(reason, "no memory", 9) == 0;
-  return fail(isMemory ? ATTN_OUT_OF_MEMORY : ATTN_FAILED, "'%s': error %d%s%s",
-              spec.name.c_str(), int(code), reason ? ": " : "",
-              reason ? reason : "");
+  if (!module->gpu)
+    return fail(ATTN_INVALID_ARGUMENT,
+                "expected a library for GPUs, got one for CPUs, which has no "
+                "streams");
+  return callEntry(module, entry, inputs, num_inputs, outputs, num_outputs,
+                   stream, /*wait=*/false);
 }
 
 AttnStatus attn_runtime_set_num_threads(int32_t count) {

@@ -92,15 +92,38 @@ AttnStatus CallCheck::check(Subject &subject) {
   return checkData(subject);
 }
 
-AttnStatus CallCheck::checkType(const Subject &subject) const {
+AttnStatus CallCheck::checkDevice(const Subject &subject) {
+  int type = subject.tensor->device.device_type;
+  if (!isForGpus)
+    return type == kDLCPU || type == kDLCUDAHost
+               ? ATTN_OK
+               : reject(subject,
+                        "expected memory of the CPU, got DLPack device type %d",
+                        type);
+  if (type != kDLCUDA)
+    return reject(
+        subject, "expected memory of a GPU (DLPack device type %d), got %s%d",
+        kDLCUDA,
+        type == kDLCPU || type == kDLCUDAHost ? "memory of the CPU, type "
+                                              : "type ",
+        type);
+  int number = subject.tensor->device.device_id;
+  if (gpu < 0) {
+    gpu = number;
+    gpuWhere = name(subject);
+  }
+  return number == gpu
+             ? ATTN_OK
+             : reject(subject, "expected memory of GPU %d as in %s, got GPU %d",
+                      gpu, gpuWhere.c_str(), number);
+}
+
+AttnStatus CallCheck::checkType(const Subject &subject) {
   const DLTensor *tensor = subject.tensor;
   if (!tensor)
     return reject(subject, "expected a tensor, got a null pointer");
-  if (tensor->device.device_type != kDLCPU &&
-      tensor->device.device_type != kDLCUDAHost)
-    return reject(subject,
-                  "expected memory of the CPU, got DLPack device type %d",
-                  int(tensor->device.device_type));
+  if (AttnStatus status = checkDevice(subject))
+    return status;
   DLDataType type = {tensor->dtype.code, tensor->dtype.bits,
                      tensor->dtype.lanes};
   if (!isSame(type, subject.spec.dtype))
@@ -192,6 +215,17 @@ AttnStatus CallCheck::checkData(Subject &subject) const {
                   "expected data aligned to %" PRId64
                   " bytes, got address 0x%" PRIxPTR,
                   subject.spec.alignment, subject.begin);
+  return ATTN_OK;
+}
+
+AttnStatus CallCheck::checkOwners(GpuDriver &driver) const {
+  for (const Range &range : ranges)
+    if (!driver.owns(reinterpret_cast<const void *>(range.begin), device()))
+      return fail(ATTN_INVALID_ARGUMENT,
+                  "%s of '%s': expected memory of GPU %d, got address "
+                  "0x%" PRIxPTR ", which is not",
+                  range.what.c_str(), entry.name.c_str(), device(),
+                  range.begin);
   return ATTN_OK;
 }
 

@@ -9,19 +9,28 @@
 #include "Descriptors.h"
 #include "Error.h"
 
+#include "attn/Runtime/GpuDriver.h"
+
 namespace attn::runtime {
 
 class CallCheck {
 public:
-  explicit CallCheck(const EntrySpec &entry)
-      : entry(entry), args(entry.args), results(entry.results) {}
+  /// `isForGpus` says where the tensors must be.
+  CallCheck(const EntrySpec &entry, bool isForGpus)
+      : entry(entry), isForGpus(isForGpus), args(entry.args),
+        results(entry.results) {}
 
   AttnStatus bindArgs(const DLTensor *const *tensors, int64_t count);
   AttnStatus bindResults(const DLTensor *const *tensors, int64_t count,
                          const std::vector<const int64_t *> &shapes);
 
+  /// Whether each tensor is where it says; the driver knows.
+  AttnStatus checkOwners(GpuDriver &driver) const;
+
   const Descriptors &argDescriptors() const { return args; }
   const Descriptors &resultDescriptors() const { return results; }
+  /// The GPU that all tensors are on; 0 when none has been seen.
+  int device() const { return gpu < 0 ? 0 : gpu; }
 
 private:
   /// The tensor being checked: what messages call it, and the number of bytes
@@ -48,7 +57,8 @@ private:
   reject(const Subject &subject, const char *format, ...) const;
   std::string name(const Subject &subject) const;
   AttnStatus check(Subject &subject);
-  AttnStatus checkType(const Subject &subject) const;
+  AttnStatus checkDevice(const Subject &subject);
+  AttnStatus checkType(const Subject &subject);
   AttnStatus checkShape(Subject &subject);
   AttnStatus checkSymbol(const Subject &subject, int dim);
   AttnStatus checkStrides(const Subject &subject) const;
@@ -58,6 +68,9 @@ private:
                         size_t expected) const;
 
   const EntrySpec &entry;
+  bool isForGpus;
+  int gpu = -1;
+  std::string gpuWhere; // the tensor that settled it
   Descriptors args, results;
   std::vector<Binding> bindings;
   std::vector<Range> ranges;

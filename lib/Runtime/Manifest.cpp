@@ -148,6 +148,15 @@ bool Reader::read(const Json &root) {
   if (root.contains("features") &&
       !readString(root, "features", "manifest", manifest.features))
     return false;
+  if (auto kernels = root.find("kernels"); kernels != root.end()) {
+    if (!kernels->is_array())
+      return wrong("kernels", "an array");
+    for (const Json &kernel : *kernels) {
+      if (!kernel.is_string())
+        return wrong("kernels", "an array of names");
+      manifest.kernels.push_back(kernel.get<std::string>());
+    }
+  }
   auto entries = root.find("entries");
   if (entries == root.end() || !entries->is_array())
     return wrong("entries", "an array");

@@ -36,6 +36,9 @@ struct EntrySpec {
 
 struct Manifest {
   std::string target, cpu, features;
+  std::vector<std::string> kernels; // of a library for GPUs, in order
+
+  bool isForGpus() const { return target == "nvptx"; }
   std::vector<EntrySpec> entries;
   std::set<std::string>
       symbols; // node based, so that its strings stay where they are

@@ -9,6 +9,7 @@
 #include "CpuFeatures.h"
 #include "ElfFile.h"
 #include "Error.h"
+#include "GpuCall.h"
 
 #include <atomic>
 #include <cstdlib>
@@ -48,6 +49,7 @@ static std::string uniqueSpelling(const std::string &path) {
 }
 
 AttnModule::~AttnModule() {
+  gpu.reset(); // before the images that it points to
   if (handle)
     dlclose(handle);
 }
@@ -72,7 +74,9 @@ AttnStatus AttnModule::load(const char *path) {
     return status;
   lastError =
       reinterpret_cast<const char *(*)()>(findFunction("attn_last_error"));
-  return installThreadPool(path);
+  if (AttnStatus status = installThreadPool(path))
+    return status;
+  return manifest.isForGpus() ? installGpu(path) : ATTN_OK;
 }
 
 AttnStatus AttnModule::readManifest(const char *path) {
@@ -92,8 +96,9 @@ AttnStatus AttnModule::readManifest(const char *path) {
   std::string error;
   if (!manifest.parse(manifestText, error))
     return fail(ATTN_BAD_LIBRARY, "'%s': %s", path, error.c_str());
-  if (manifest.target != "cpu")
-    return fail(ATTN_BAD_LIBRARY, "'%s': expected target 'cpu', got '%s'", path,
+  if (manifest.target != "cpu" && !manifest.isForGpus())
+    return fail(ATTN_BAD_LIBRARY,
+                "'%s': expected target 'cpu' or 'nvptx', got '%s'", path,
                 manifest.target.c_str());
   std::string missing = firstMissingFeature(manifest.features);
   if (!missing.empty())
@@ -142,6 +147,30 @@ AttnStatus AttnModule::installThreadPool(const char *path) {
   __atomic_store_n(static_cast<ParallelFor *>(address),
                    &attn_runtime_parallel_for, __ATOMIC_RELEASE);
   return ATTN_OK;
+}
+
+/// A variable of the library and its size; null if there is none.
+void *AttnModule::findVariable(const char *name, size_t *bytes) const {
+  void *address = dlsym(handle, name);
+  const ElfW(Sym) *symbol = symbolAt(address);
+  if (!symbol || ELF64_ST_TYPE(symbol->st_info) != STT_OBJECT)
+    return nullptr;
+  *bytes = symbol->st_size;
+  return address;
+}
+
+AttnStatus AttnModule::installGpu(const char *path) {
+  size_t bytes = 0;
+  void *table = findVariable("attn_gpu", &bytes);
+  if (!table || bytes != sizeof(const AttnGpuTable *))
+    return fail(ATTN_BAD_LIBRARY, "'%s': expected attn_gpu to be a pointer",
+                path);
+  __atomic_store_n(static_cast<const AttnGpuTable **>(table), GpuCall::table(),
+                   __ATOMIC_RELEASE);
+  bytes = 0;
+  const void *images = findVariable("attn_gpu_images", &bytes);
+  gpu = std::make_unique<GpuLibrary>();
+  return gpu->open(path, images, bytes, manifest.kernels);
 }
 
 void *AttnModule::findFunction(const std::string &name) const {

@@ -7,6 +7,7 @@
 #ifndef ATTN_LIB_RUNTIME_MODULE_H
 #define ATTN_LIB_RUNTIME_MODULE_H
 
+#include "GpuLibrary.h"
 #include "Manifest.h"
 
 namespace attn::runtime {
@@ -28,11 +29,14 @@ struct AttnModule {
   std::vector<attn::runtime::EntryPoint>
       entryPoints;                      // parallel to manifest.entries
   const char *(*lastError)() = nullptr; // optional
+  std::unique_ptr<attn::runtime::GpuLibrary> gpu; // null for CPUs
 
 private:
   AttnStatus readManifest(const char *path);
   AttnStatus findEntries(const char *path);
   AttnStatus installThreadPool(const char *path);
+  AttnStatus installGpu(const char *path);
+  void *findVariable(const char *name, size_t *bytes) const;
   void *findFunction(const std::string &name) const;
 
   void *handle = nullptr;

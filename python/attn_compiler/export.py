@@ -40,6 +40,34 @@ def additive_mask(attention_mask, dtype):
     return torch.where(keep, zero, torch.full_like(zero, torch.finfo(dtype).min))
 
 
+def collapse_merging_views(program):
+    """Writes views that merge several dynamic extents into one as collapses, in place.
+
+    torch-mlir (20261001) pairs the extents of such a view from the left, takes the second dynamic one for 1, and gives
+    everything around the view that wrong shape.
+    """
+    import torch
+
+    for node in program.graph.nodes:
+        if node.target is not torch.ops.aten.view.default:
+            continue
+        source, result = list(node.args[0].meta["val"].shape), list(node.meta["val"].shape)
+        first = next((i for i, pair in enumerate(zip(source, result)) if not same_extent(*pair)), len(result))
+        count = len(source) - len(result) + 1
+        merged = source[first:first + count]
+        tail = zip(source[first + count:], result[first + 1:])
+        if (first < len(result) and sum(not isinstance(extent, int) for extent in merged) > 1
+                and all(same_extent(*pair) for pair in tail)):
+            node.target = torch.ops.prims.collapse.default
+            node.args = (node.args[0], first, first + count - 1)
+    program.graph_module.recompile()
+
+
+def same_extent(left, right) -> bool:
+    """Whether two extents are known to be equal, as numbers or as symbolic expressions."""
+    return str(left) == str(right)
+
+
 def export_mlir(module, example_inputs: Sequence[Any], dynamic_shapes=None, output_type: str = "linalg-on-tensors",
                 function: str = "main"):
     """Exports `module` and returns torch-mlir's module object. `dynamic_shapes` is as in `torch.export.export`."""
@@ -47,6 +75,7 @@ def export_mlir(module, example_inputs: Sequence[Any], dynamic_shapes=None, outp
 
     try:
         from torch_mlir import fx
+        from torch_mlir.extras.fx_decomp_util import get_decomposition_table
     except ImportError as error:
         raise ExportError("expected the package torch-mlir to be installed") from error
     module = module.eval()
@@ -54,7 +83,9 @@ def export_mlir(module, example_inputs: Sequence[Any], dynamic_shapes=None, outp
 
     def attempt():
         program = torch.export.export(module, tuple(example_inputs), dynamic_shapes=dynamic_shapes, strict=False)
-        return fx.export_and_import(program, output_type=output_type, func_name=function)
+        program = program.run_decompositions(get_decomposition_table())
+        collapse_merging_views(program)
+        return fx.export_and_import(program, output_type=output_type, func_name=function, decomposition_table={})
 
     try:
         with torch.no_grad():
@@ -130,14 +161,9 @@ def minilm_module(embedding: bool = True, attn_implementation: str = "sdpa"):
 
 def export_minilm(path, batch: int | None = 8, length: int | None = 512, embedding: bool = True,
                   attn_implementation: str = "sdpa") -> Path:
-    """Exports MiniLM with its real weights; a `batch` or `length` of None becomes a dynamic extent.
-
-    Only one of them can be dynamic: with two dynamic extents torch-mlir (20261001) infers wrong shapes for layer norm.
-    """
+    """Exports MiniLM with its real weights; a `batch` or `length` of None becomes a dynamic extent."""
     import torch
 
-    if batch is None and length is None:
-        raise ExportError("expected at most one dynamic extent, got a dynamic batch and a dynamic length")
     shape = (batch or 2, length or 16)
     example = (torch.ones(shape, dtype=torch.int64), torch.ones(shape, dtype=torch.int64))
     dims = {}

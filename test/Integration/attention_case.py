@@ -11,15 +11,13 @@ import math
 
 import masks
 import numpy as np
+from problem import MLIR_TYPES, ROUNDOFF, Problem, round_to
 
-MLIR_TYPES = {"float16": "f16", "bfloat16": "bf16", "float32": "f32", "float64": "f64"}
-# Unit roundoff: half the distance from 1 to the next number.
-ROUNDOFF = {"float16": 2.0**-11, "bfloat16": 2.0**-8, "float32": 2.0**-24, "float64": 2.0**-53}
 DOMAIN = "affine_map<(b, h, i, j, d, e) -> ({})>"
 
 
 @dataclasses.dataclass(frozen=True)
-class Case:
+class Case(Problem):
     """`layout` orders the dimensions of query and output: "bhi" is [B,H,N,D], "bih" is [B,N,H,D], "hi" has no batch."""
 
     n: int
@@ -45,13 +43,7 @@ class Case:
     seed: int = 0
     spread: float = 1.0  # standard deviation of queries and keys
 
-    @property
-    def accumulator(self):
-        return "float64" if self.dtype == "float64" else "float32"
-
-    @property
-    def value_size(self):
-        return self.e or self.d
+    OPEN = "bijr"
 
     @property
     def has_batch(self):
@@ -119,9 +111,7 @@ class Case:
             element = MLIR_TYPES[self.accumulator]
         if operand == "key_valid":
             element = "i1"
-        extents = zip(self.dims(operand), self.shape(operand))
-        shape = ["?" if self.dynamic and dim in "bijr" else str(extent) for dim, extent in extents]
-        return f"tensor<{'x'.join([*shape, element])}>"
+        return self.tensor(operand, element)
 
     def map_of(self, operand):
         shared = operand in ("key", "value", "relative") and self.group > 1
@@ -138,29 +128,16 @@ class Case:
     def segments(self):
         return [f"{name}{part}" for part in range(1, len(self.parts or ())) for name in ("key", "value")]
 
-    def destinations(self):
-        return ["output"] + (["lse"] if self.lse else [])
-
     def ir(self, destinations_are_arguments=False):
         """A module with @main of the operands; destinations are made inside unless they are arguments too."""
         operands, destinations = self.operands(), self.destinations()
-        arguments = operands + (destinations if destinations_are_arguments else [])
-        results = ", ".join(self.type_of(name) for name in destinations)
-        lines = [f"func.func @main({', '.join(f'%{name}: {self.type_of(name)}' for name in arguments)}) -> ({results}) {{"]
-        if not destinations_are_arguments:
-            for name in destinations:
-                lines += self._empty(name)
-        types = [self.type_of(name) for name in ("query", "key", "value")]
-        lines += [f"  %r:{len(destinations)} = attn.attention ins(%query, %key, %value : {', '.join(types)})"]
-        for name, given in (("segments", self.segments()), ("relative", ["relative_query", "relative"])):
-            if given and (name != "relative" or self.relative):
-                values = ", ".join(f"%{one}" for one in given)
-                lines += [f"      {name}({values} : {', '.join(self.type_of(one) for one in given)})"]
-        for name in ("bias", "key_valid"):
-            if name in operands:
-                lines += [f"      {name}(%{name} : {self.type_of(name)})"]
-        outs = ", ".join(f"%{name}" for name in destinations)
-        lines += [f"      outs({outs} : {results})"]
+        lines = [self.opening(operands + (destinations if destinations_are_arguments else []))]
+        lines += [] if destinations_are_arguments else self.empties()
+        lines += [f"  %r:{len(destinations)} = attn.attention ins{self.listed(['query', 'key', 'value'])}"]
+        lines += [f"      segments{self.listed(self.segments())}"] if self.segments() else []
+        lines += [f"      relative{self.listed(['relative_query', 'relative'])}"] if self.relative else []
+        lines += [f"      {name}{self.listed([name])}" for name in ("bias", "key_valid") if name in operands]
+        lines += [f"      outs{self.listed(destinations)}"]
         mapped = [name for name in operands if name in ("query", "key", "value", "bias", "key_valid")] + destinations
         mapped += ["relative"] if self.relative else []
         lines += [f"      maps [{', '.join(self.map_of(name) for name in mapped)}]"]
@@ -168,20 +145,7 @@ class Case:
         lines += [f"      scale {self.scale:e}"] if self.scale is not None else []
         lines += [f"      softcap {self.softcap:e}"] if self.softcap else []
         lines += [SCORE_MODS[self.score_mod][0].replace("FLOAT", MLIR_TYPES[self.accumulator])] if self.score_mod else []
-        lines += [f"      -> {results}"]
-        values = ", ".join(f"%r#{number}" for number in range(len(destinations)))
-        return "\n".join(lines + [f"  return {values} : {results}", "}", ""])
-
-    def _empty(self, name):
-        lines, sizes = [], []
-        if self.dynamic:
-            for dim in self.dims(name):
-                if dim in "bij":
-                    at = self.dims("query").index(dim)
-                    lines += [f"  %{name}_c{dim} = arith.constant {at} : index"]
-                    lines += [f"  %{name}_{dim} = tensor.dim %query, %{name}_c{dim} : {self.type_of('query')}"]
-                    sizes += [f"%{name}_{dim}"]
-        return lines + [f"  %{name} = tensor.empty({', '.join(sizes)}) : {self.type_of(name)}"]
+        return "\n".join(lines + self.closing())
 
     # -- inputs -------------------------------------------------------------------------------------------------------
 
@@ -350,26 +314,3 @@ SCORE_MODS = {
         lambda s, b, h, i, j: np.where(j < i, 0.5 * s + b, s),
     ),
 }
-
-
-def round_to(array, dtype):
-    """The nearest numbers of the type, in f64."""
-    if dtype == "float64":
-        return array
-    if dtype != "bfloat16":
-        return array.astype(dtype).astype(np.float64)
-    bits = array.astype(np.float32).view(np.uint32)
-    bits = (bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)
-    return bits.view(np.float32).astype(np.float64)
-
-
-def assert_close(got, wanted, tolerances, what=""):
-    """NaN is looked for first: a maximum would let it pass. Infinities must agree exactly."""
-    for number, (left, right, tolerance) in enumerate(zip(got, wanted, tolerances, strict=True)):
-        left = np.asarray(left, np.float64)
-        assert left.shape == right.shape, f"{what} result {number}: expected shape {right.shape}, got {left.shape}"
-        assert np.array_equal(np.isnan(left), np.isnan(right)), f"{what} result {number}: NaN in other places"
-        assert np.array_equal(np.isneginf(left), np.isneginf(right)), f"{what} result {number}: -inf in other places"
-        finite = np.isfinite(right)
-        error = float(np.max(np.abs(left[finite] - right[finite]), initial=0))
-        assert error <= tolerance, f"{what} result {number}: expected an error of at most {tolerance:.3g}, got {error:.3g}"

@@ -10,8 +10,8 @@ import os
 import shutil
 from pathlib import Path
 
-import attention_case
 import numpy as np
+import problem
 import reference
 
 
@@ -89,5 +89,5 @@ def check(case, engine=Compiled, inputs=None, **flags):
     inputs = case.inputs() if inputs is None else inputs
     results = engine.evaluate(case, inputs, **flags)
     wanted = case.evaluate(inputs)
-    attention_case.assert_close(results, wanted, engine.tolerances(case, inputs), f"{engine.name} {case}")
+    problem.assert_close(results, wanted, engine.tolerances(case, inputs), f"{engine.name} {case}")
     return results

@@ -5,9 +5,8 @@ import dataclasses
 import math
 
 import numpy as np
+from problem import MLIR_TYPES, ROUNDOFF, round_to
 
-TYPES = {"float16": "f16", "bfloat16": "bf16", "float32": "f32", "float64": "f64"}
-EPSILON = {"float16": 2.0**-11, "bfloat16": 2.0**-8, "float32": 2.0**-24, "float64": 2.0**-53}
 ACTIVATIONS = ("gelu", "gelu_tanh", "relu", "silu")
 
 
@@ -60,7 +59,7 @@ class FeedForwardCase:
         shape = list(self.shapes().get(name, (self.m, self.n)))
         if self.dynamic and name in ("input", "output"):
             shape[0] = "?"
-        return f"tensor<{'x'.join(map(str, shape))}x{TYPES[self.dtype]}>"
+        return f"tensor<{'x'.join(map(str, shape))}x{MLIR_TYPES[self.dtype]}>"
 
     def ir(self, by_loops=False):
         assert not by_loops
@@ -123,16 +122,8 @@ func.func @main({arguments}) -> {output} {{
         typical error is its square root, of which six are allowed for. Activations are within 8 units.
         """
         hidden, down, bias = self.parts(inputs)
-        unit = max(EPSILON["float64"] if self.dtype == "float64" else EPSILON["float32"], 2.0**-50)
+        unit = max(ROUNDOFF["float64"] if self.dtype == "float64" else ROUNDOFF["float32"], 2.0**-50)
         scale = np.abs(hidden) @ np.abs(down) + np.abs(bias)
         carried = np.sqrt((hidden**2).mean() + 1) * np.abs(down).sum(axis=0)
         sums = unit * (6 * math.sqrt(self.h) + 8) * scale + unit * 6 * math.sqrt(self.k) * 4 * carried
-        return sums + EPSILON[self.dtype] * np.abs(self.evaluate(inputs))
-
-
-def round_to(array, dtype):
-    if dtype != "bfloat16":
-        return array.astype(dtype).astype(np.float64)
-    bits = array.astype(np.float32).view(np.uint32)
-    rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000
-    return rounded.astype(np.uint32).view(np.float32).astype(np.float64)
+        return sums + ROUNDOFF[self.dtype] * np.abs(self.evaluate(inputs))

@@ -7,8 +7,9 @@ The meaning is the quadratic one, written from the definition; it shares nothing
 import dataclasses
 import math
 
-import attention_case
 import numpy as np
+from attention_case import DOMAIN
+from problem import MLIR_TYPES, ROUNDOFF, Problem, round_to
 
 SOFTMAX = ("softmax_positive", "softmax_hyperbolic")
 # e^(x/2): positive, and none of the named maps.
@@ -22,7 +23,7 @@ CUSTOM = """      feature {
 
 
 @dataclasses.dataclass(frozen=True)
-class LinearCase:
+class LinearCase(Problem):
     n: int
     m: int
     feature: str = "elu_plus_one"
@@ -49,14 +50,6 @@ class LinearCase:
 
     def __str__(self):
         return "-".join(str(v) for v in dataclasses.astuple(self) if v not in (None, False, 1))
-
-    @property
-    def accumulator(self):
-        return "float64" if self.dtype == "float64" else "float32"
-
-    @property
-    def value_size(self):
-        return self.e or self.d
 
     @property
     def num_features(self):
@@ -92,15 +85,13 @@ class LinearCase:
 
     def type_of(self, name):
         narrow = name in ("query", "key", "value", "output")
-        element = attention_case.MLIR_TYPES[self.dtype if narrow else self.accumulator]
-        element = "i1" if name == "key_valid" else element
-        sizes = zip(self.dims(name), self.shape(name))
-        return f"tensor<{'x'.join([*('?' if self.dynamic and dim in 'bij' else str(s) for dim, s in sizes), element])}>"
+        element = MLIR_TYPES[self.dtype if narrow else self.accumulator]
+        return self.tensor(name, "i1" if name == "key_valid" else element)
 
     def map_of(self, name):
         shared = name in ("key", "value") and self.group > 1
         results = [f"h floordiv {self.group}" if shared and dim == "h" else dim for dim in self.dims(name)]
-        return attention_case.DOMAIN.format(", ".join(results))
+        return DOMAIN.format(", ".join(results))
 
     def operands(self):
         names = ["query", "key", "value"]
@@ -113,35 +104,21 @@ class LinearCase:
 
     def ir(self):
         operands, outs = self.operands(), self.destinations()
-        results = ", ".join(self.type_of(name) for name in outs)
-        lines = [f"func.func @main({', '.join(f'%{name}: {self.type_of(name)}' for name in operands)}) -> ({results}) {{"]
-        for name in outs:
-            sizes = []
-            for dim in self.dims(name):
-                if self.dynamic and dim in "bij":
-                    at = self.dims("query").index(dim)
-                    lines += [f"  %{name}_c{dim} = arith.constant {at} : index"]
-                    lines += [f"  %{name}_{dim} = tensor.dim %query, %{name}_c{dim} : {self.type_of('query')}"]
-                    sizes += [f"%{name}_{dim}"]
-            lines += [f"  %{name} = tensor.empty({', '.join(sizes)}) : {self.type_of(name)}"]
-
-        def group(names):
-            return f"({', '.join('%' + name for name in names)} : {', '.join(self.type_of(name) for name in names)})"
-
-        lines += [f"  %r:{len(outs)} = attn.linear_attention {self.feature} ins{group(['query', 'key', 'value'])}"]
-        lines += [f"      {name}{group([name])}" for name in operands[3:] if not name.startswith("initial")]
-        lines += [f"      initial{group([f'initial_{part}' for part in self.parts])}"] if self.initial else []
-        lines += [f"      outs{group(['output'])}"]
-        lines += [f"      final{group(outs[1:])}"] if self.final else []
+        listed = self.listed
+        lines = [self.opening(operands), *self.empties()]
+        lines += [f"  %r:{len(outs)} = attn.linear_attention {self.feature} ins{listed(['query', 'key', 'value'])}"]
+        lines += [f"      {name}{listed([name])}" for name in operands[3:] if not name.startswith("initial")]
+        lines += [f"      initial{listed([f'initial_{part}' for part in self.parts])}"] if self.initial else []
+        lines += [f"      outs{listed(['output'])}"]
+        lines += [f"      final{listed(outs[1:])}"] if self.final else []
         mapped = ["query", "key", "value"] + (["key_valid"] if self.key_valid else []) + ["output"]
         lines += [f"      maps [{', '.join(self.map_of(name) for name in mapped)}]"]
         lines += [f"      causal {self.causal}"] if self.causal else []
         for name in ("scale", "feature_eps", "denominator_eps"):
             lines += [f"      {name} {getattr(self, name):e}"] if getattr(self, name) is not None else []
         lines += [f"      chunk {self.chunk}"] if self.chunk else []
-        lines += [CUSTOM.replace("FLOAT", attention_case.MLIR_TYPES[self.accumulator])] if self.feature == "custom" else []
-        values = ", ".join(f"%r#{number}" for number in range(len(outs)))
-        return "\n".join([*lines, f"      -> {results}", f"  return {values} : {results}", "}", ""])
+        lines += [CUSTOM.replace("FLOAT", MLIR_TYPES[self.accumulator])] if self.feature == "custom" else []
+        return "\n".join(lines + self.closing())
 
     def inputs(self):
         rng = np.random.default_rng([self.seed, self.n, self.m, self.d])
@@ -157,7 +134,7 @@ class LinearCase:
             if name == "key_valid":
                 array = (array < 0.5).astype(np.float64)
             narrow = name in ("query", "key", "value")
-            made.append(array if name == "key_valid" else attention_case.round_to(array, self.dtype if narrow else self.accumulator))
+            made.append(array if name == "key_valid" else round_to(array, self.dtype if narrow else self.accumulator))
         return made
 
     # -- meaning ------------------------------------------------------------------------------------------------------
@@ -267,7 +244,7 @@ class LinearCase:
     def tolerances(self, wanted, inputs):
         """Bounds of absolute errors. Features are positive, so a row is a weighted mean of values and its error is
         that of the weights relative to their sum: roundings of d products in an exponent, and of sums over m."""
-        u, narrow = attention_case.ROUNDOFF[self.accumulator], attention_case.ROUNDOFF[self.dtype]
+        u, narrow = ROUNDOFF[self.accumulator], ROUNDOFF[self.dtype]
         arrays = dict(zip(self.operands(), inputs))
         spread = 1.0
         if self.features:

@@ -3,9 +3,9 @@
 
 import shutil
 
-import attention_case
 import engines
 import numpy as np
+import problem
 import reference
 
 
@@ -51,5 +51,5 @@ def check(case, engine=Compiled, inputs=None, wanted=None, **flags):
     inputs = case.inputs() if inputs is None else inputs
     results = engine.evaluate(case, inputs, **flags)
     wanted = case.evaluate(inputs) if wanted is None else wanted
-    attention_case.assert_close(case.settle(results), wanted, engine.tolerances(case, wanted, inputs), f"{engine.name} {case}")
+    problem.assert_close(case.settle(results), wanted, engine.tolerances(case, wanted, inputs), f"{engine.name} {case}")
     return results

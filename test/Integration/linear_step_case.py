@@ -3,13 +3,13 @@
 
 import dataclasses
 
-import attention_case
 import numpy as np
 from linear_case import CUSTOM, SOFTMAX, LinearCase
+from problem import MLIR_TYPES, Problem
 
 
 @dataclasses.dataclass(frozen=True)
-class LinearStepCase:
+class LinearStepCase(Problem):
     feature: str = "elu_plus_one"
     d: int = 16
     e: int = 16
@@ -33,10 +33,6 @@ class LinearStepCase:
             key_valid=self.key_valid, layout="bih", final=True)
 
     @property
-    def accumulator(self):
-        return "float64" if self.dtype == "float64" else "float32"
-
-    @property
     def parts(self):
         return ["sum", "norm"] + (["reference"] if self.feature in SOFTMAX else [])
 
@@ -57,32 +53,24 @@ class LinearStepCase:
             "projection": (heads if self.per_head else []) + [self.features, self.d], "key_valid": outer,
             "output": outer + heads + [self.e], "sum": outer + heads + [count, self.e], "norm": outer + heads + [count],
             "reference": outer + heads,
-        }[name])
+        }[name.removeprefix("final_")])
 
     def type_of(self, name):
         narrow = name in ("query", "key", "value", "output")
-        element = "i1" if name == "key_valid" else attention_case.MLIR_TYPES[self.dtype if narrow else self.accumulator]
+        element = "i1" if name == "key_valid" else MLIR_TYPES[self.dtype if narrow else self.accumulator]
         return f"tensor<{''.join(f'{extent}x' for extent in self.shape(name))}{element}>"
 
     def ir(self):
-        def group(names):
-            return f"({', '.join('%' + name for name in names)} : {', '.join(map(self._type, names))})"
-
-        results = ", ".join(self.type_of(name) for name in self.destinations())
+        listed = self.listed
         parts = self.parts if self.in_place else [f"final_{part}" for part in self.parts]
-        lines = [f"func.func @main({', '.join(f'%{name}: {self.type_of(name)}' for name in self.operands())})"
-                 f" -> ({results}) {{"]
+        lines = [self.opening(self.operands())]
         for name in ["output", *([] if self.in_place else parts)]:
-            lines += [f"  %{name} = tensor.empty() : {self._type(name)}"]
-        lines += [f"  %r:{1 + len(parts)} = attn.linear_step {self.feature} ins{group(['query', 'key', 'value'])}"]
-        lines += [f"      {name}{group([name])}" for name in ("projection", "key_valid") if name in self.operands()]
-        lines += [f"      state{group(self.parts)} outs{group(['output'])} final{group(parts)}"]
-        lines += [CUSTOM.replace("FLOAT", attention_case.MLIR_TYPES[self.accumulator])] if self.feature == "custom" else []
-        values = ", ".join(f"%r#{number}" for number in range(1 + len(parts)))
-        return "\n".join([*lines, f"      -> {results}", f"  return {values} : {results}", "}", ""])
-
-    def _type(self, name):
-        return self.type_of(name.removeprefix("final_"))
+            lines += [f"  %{name} = tensor.empty() : {self.type_of(name)}"]
+        lines += [f"  %r:{1 + len(parts)} = attn.linear_step {self.feature} ins{listed(['query', 'key', 'value'])}"]
+        lines += [f"      {name}{listed([name])}" for name in ("projection", "key_valid") if name in self.operands()]
+        lines += [f"      state{listed(self.parts)} outs{listed(['output'])} final{listed(parts)}"]
+        lines += [CUSTOM.replace("FLOAT", MLIR_TYPES[self.accumulator])] if self.feature == "custom" else []
+        return "\n".join(lines + self.closing())
 
     def start(self):
         """The state of no token."""

@@ -8,13 +8,13 @@ import dataclasses
 import math
 
 import numpy as np
-from attention_case import MLIR_TYPES, ROUNDOFF, round_to
+from problem import MLIR_TYPES, ROUNDOFF, Problem, round_to
 
 DOMAIN = "affine_map<(b, h, i, j, s, d, e) -> ({})>"
 
 
 @dataclasses.dataclass(frozen=True)
-class LowRankCase:
+class LowRankCase(Problem):
     """`sharing` is what has its own projections: "none" shares nothing, "kv-heads" has a pair for each head of the keys,
     "headwise" one pair, "key-value" one matrix. `columns` are those of the projections: n, or more, or the block."""
 
@@ -37,10 +37,6 @@ class LowRankCase:
     lse: bool = False
     dynamic: bool = True
     seed: int = 0
-
-    @property
-    def accumulator(self):
-        return "float64" if self.dtype == "float64" else "float32"
 
     @property
     def keys(self):
@@ -78,8 +74,7 @@ class LowRankCase:
 
     def type_of(self, operand):
         element = {"lse": MLIR_TYPES[self.accumulator], "key_valid": "i1"}
-        sizes = ["?" if self.dynamic and dim in "bij" else str(self.extent(dim, operand)) for dim in self.dims(operand)]
-        return f"tensor<{'x'.join([*sizes, element.get(operand, MLIR_TYPES[self.dtype])])}>"
+        return self.tensor(operand, element.get(operand, MLIR_TYPES[self.dtype]))
 
     def map_of(self, operand):
         split = self.is_shared(operand) and self.group > 1
@@ -90,33 +85,20 @@ class LowRankCase:
         projections = ["E"] if self.sharing == "key-value" else ["E", "F"]
         return ["query", "key", "value", *projections] + (["key_valid"] if self.key_valid else [])
 
-    def destinations(self):
-        return ["output"] + (["lse"] if self.lse else [])
-
     def ir(self, by_loops=False):
         assert not by_loops, "there is one reference for this operation"
         second = "E" if self.sharing == "key-value" else "F"
-        results = ", ".join(self.type_of(name) for name in self.destinations())
-        arguments = ", ".join(f"%{name}: {self.type_of(name)}" for name in self.operands())
-        lines = [f"func.func @main({arguments}) -> ({results}) {{"]
-        for name in self.destinations():
-            dynamic = [dim for dim in self.dims(name) if self.dynamic and dim in "bij"]
-            for dim in dynamic:
-                lines += [f"  %{name}_c{dim} = arith.constant {self.dims('query').index(dim)} : index",
-                          f"  %{name}_{dim} = tensor.dim %query, %{name}_c{dim} : {self.type_of('query')}"]  # fmt: skip
-            lines += [f"  %{name} = tensor.empty({', '.join(f'%{name}_{dim}' for dim in dynamic)}) : {self.type_of(name)}"]
+        lines = [self.opening(self.operands()), *self.empties()]
         used = ["query", "key", "value", "E", second] + (["key_valid"] if self.key_valid else []) + self.destinations()
         lines += [f"  %r:{len(self.destinations())} = attn.low_rank_attention",
-                  f"      ins(%query, %key, %value : {', '.join(self.type_of(name) for name in used[:3])})",
-                  f"      projections(%E, %{second} : {self.type_of('E')}, {self.type_of(second)})"]  # fmt: skip
-        lines += [f"      key_valid(%key_valid : {self.type_of('key_valid')})"] if self.key_valid else []
-        lines += [f"      outs({', '.join(f'%{name}' for name in self.destinations())} : {results})"]
+                  f"      ins{self.listed(used[:3])}", f"      projections{self.listed(['E', second])}"]  # fmt: skip
+        lines += [f"      key_valid{self.listed(['key_valid'])}"] if self.key_valid else []
+        lines += [f"      outs{self.listed(self.destinations())}"]
         lines += [f"      maps [{', '.join(self.map_of(name) for name in used)}]"]
         lines += [f"      block {self.block}"] if self.block else []
         lines += ["      causal"] if self.causal else []
         lines += [f"      scale {self.scale:e}"] if self.scale is not None else []
-        values = ", ".join(f"%r#{number}" for number in range(len(self.destinations())))
-        return "\n".join([*lines, f"      -> {results}", f"  return {values} : {results}", "}", ""])
+        return "\n".join(lines + self.closing())
 
     # -- inputs and meaning -------------------------------------------------------------------------------------------
 

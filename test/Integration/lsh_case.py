@@ -9,13 +9,14 @@ import dataclasses
 import math
 
 import numpy as np
-from attention_case import MLIR_TYPES, ROUNDOFF
+from attention_case import SCORE_MODS
+from problem import MLIR_TYPES, ROUNDOFF, Problem
 
 DOMAIN = "affine_map<(b, h, i, d, e) -> ({})>"
 
 
 @dataclasses.dataclass(frozen=True)
-class LshCase:
+class LshCase(Problem):
     """`layout` orders the dimensions: "bhi" is [B,H,N,D], "bih" is [B,N,H,D], "hi" has no batch."""
 
     n: int
@@ -51,9 +52,7 @@ class LshCase:
         parts = [f"{name}={value}" for name, value in dataclasses.asdict(self).items() if value != default[name]]
         return "-".join(parts).replace(" ", "")
 
-    @property
-    def value_size(self):
-        return self.e or self.d
+    LEADING = "x"
 
     @property
     def num_buckets(self):
@@ -80,16 +79,15 @@ class LshCase:
             length = "?" if self.dynamic else self.n
             return f"tensor<{'?' if self.dynamic else self.batch}x{self.heads}x{self.rounds}x{length}xi32>"
         if name == "lse":
-            element = "f64" if self.dtype == "float64" else "f32"
-        shape = ["?" if self.dynamic and dim in "bi" else str(self.extent(dim)) for dim in self.dims(name)]
-        return f"tensor<{'x'.join([*shape, element])}>"
+            element = MLIR_TYPES[self.accumulator]
+        return self.tensor(name, element)
+
+    def shape(self, name):
+        return tuple(self.extent(dim) for dim in self.dims(name))
 
     def operands(self):
         hash_operand = "injected" if self.injected else "rotations"
         return ["x", "value"] + (["valid"] if self.valid else []) + [hash_operand]
-
-    def destinations(self):
-        return ["output"] + (["lse"] if self.lse else [])
 
     def attributes(self):
         given = {"same_bucket": self.same_bucket, "wrap": self.wrap, "mask_query": self.mask_query}
@@ -101,32 +99,19 @@ class LshCase:
         return f" {{{', '.join(parts)}}}" if parts else ""
 
     def ir(self):
-        names, results = self.operands(), ", ".join(self.type_of(name) for name in self.destinations())
-        lines = [f"func.func @main({', '.join(f'%{name}: {self.type_of(name)}' for name in names)}) -> ({results}) {{"]
-        for name in self.destinations():
-            lines += self._empty(name)
+        names = self.operands()
+        lines = [self.opening(names), *self.empties()]
         lines += [f"  %r:{len(self.destinations())} = attn.lsh_attention"]
-        lines += [f"      ins(%x, %value : {self.type_of('x')}, {self.type_of('value')})"]
-        lines += [f"      {name}(%{name} : {self.type_of(name)})" for name in names[2:]]
-        lines += [f"      outs({', '.join(f'%{name}' for name in self.destinations())} : {results})"]
+        lines += [f"      ins{self.listed(['x', 'value'])}"]
+        lines += [f"      {name}{self.listed([name])}" for name in names[2:]]
+        lines += [f"      outs{self.listed(self.destinations())}"]
         mapped = [name for name in names if name not in ("injected", "rotations")] + self.destinations()
         lines += [f"      maps [{', '.join(DOMAIN.format(', '.join(self.dims(name))) for name in mapped)}]"]
         lines += [f"      rounds {self.rounds} chunk {self.chunk} buckets {list(self.buckets)}"]
         lines += [f"      look_back {self.back} look_ahead {self.ahead}" + (" causal" if self.causal else "")]
         lines += [f"      scale {self.scale:.17e} dup {self.dup} self_mode {self.self_mode}{self.attributes()}"]
-        lines += [_ALIBI.replace("FLOAT", "f64" if self.dtype == "float64" else "f32")] if self.alibi else []
-        lines += [f"      -> {results}"]
-        values = ", ".join(f"%r#{number}" for number in range(len(self.destinations())))
-        return "\n".join(lines + [f"  return {values} : {results}", "}", ""])
-
-    def _empty(self, name):
-        lines, sizes = [], []
-        for dim in self.dims(name):
-            if self.dynamic and dim in "bi":
-                lines += [f"  %{name}_c{dim} = arith.constant {self.dims('x').index(dim)} : index"]
-                lines += [f"  %{name}_{dim} = tensor.dim %x, %{name}_c{dim} : {self.type_of('x')}"]
-                sizes += [f"%{name}_{dim}"]
-        return lines + [f"  %{name} = tensor.empty({', '.join(sizes)}) : {self.type_of(name)}"]
+        lines += [SCORE_MODS["alibi"][0].replace("FLOAT", MLIR_TYPES[self.accumulator])] if self.alibi else []
+        return "\n".join(lines + self.closing())
 
     # -- inputs -------------------------------------------------------------------------------------------------------
 
@@ -262,21 +247,3 @@ class LshCase:
         weight = 4 * (math.sqrt(min(keys, 4 * self.n)) + 8) * u
         output = 2 * (score + weight) * largest + (narrow * largest if narrow > u else 0)
         return {"output": output + 1e-300, "lse": score + weight + 4 * u * (bound + abs(self.self_value) * 0.01)}
-
-
-_ALIBI = """      score_mod {
-      ^bb0(%s: FLOAT, %b: index, %h: index, %i: index, %j: index):
-        %distance = arith.subi %j, %i : index
-        %int = arith.index_cast %distance : index to i32
-        %float = arith.sitofp %int : i32 to FLOAT
-        %one = arith.constant 1 : index
-        %power = arith.addi %h, %one : index
-        %power_int = arith.index_cast %power : index to i32
-        %power_float = arith.sitofp %power_int : i32 to FLOAT
-        %negative = arith.negf %power_float : FLOAT
-        %slope = math.exp2 %negative : FLOAT
-        %absolute = math.absf %float : FLOAT
-        %penalty = arith.mulf %absolute, %slope : FLOAT
-        %new = arith.subf %s, %penalty : FLOAT
-        attn.yield %new : FLOAT
-      }"""

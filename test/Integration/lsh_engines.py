@@ -6,9 +6,9 @@ Inputs and results are dictionaries of canonical arrays [B,H,N,...] in f64.
 
 import shutil
 
-import attention_case
 import engines
 import numpy as np
+import problem
 import reference
 
 
@@ -51,7 +51,7 @@ class Compiled:
     @staticmethod
     def prepare(case, made):
         return {
-            name: attention_case.round_to(array, case.dtype) if name in ("x", "value") else array
+            name: problem.round_to(array, case.dtype) if name in ("x", "value") else array
             for name, array in made.items()
         }
 
@@ -87,7 +87,7 @@ def compare(case, name, got, wanted, tolerance, rows=None):
         canonical = np.broadcast_to(rows if name == "lse" else rows[..., None], _shape(case, name))
         keep = case.arrange(name, canonical)
         got, wanted = got[keep], wanted[keep]
-    attention_case.assert_close([got], [wanted], [tolerance], f"{case} {name}")
+    problem.assert_close([got], [wanted], [tolerance], f"{case} {name}")
 
 
 def _shape(case, name):

@@ -9,8 +9,8 @@ import re
 import subprocess
 from pathlib import Path
 
-import attention_case
 import engines
+import problem
 import pytest
 from attention_case import Case
 from masks import AnyOf, Causal, Global, Window
@@ -75,7 +75,7 @@ def test_against_numpy(case, stand_ins, tmp_path):
     run("attn-compile", dump, "--from=emit", "-o", library)
     inputs = case.inputs()
     results = engines.Compiled.call(attn_compiler.Module(library), case, inputs)
-    attention_case.assert_close(results, case.evaluate(inputs), case.tolerances(inputs))
+    problem.assert_close(results, case.evaluate(inputs), case.tolerances(inputs))
 
 
 @pytest.mark.parametrize("d", [64, 128])

@@ -7,11 +7,11 @@ The oracle sorts and cuts, where the compiler's dense form counts.
 import dataclasses
 import math
 
-import attention_case
 import numpy as np
+import problem
 import programs
 import pytest
-from attention_case import MLIR_TYPES, ROUNDOFF
+from problem import MLIR_TYPES, ROUNDOFF, Problem
 
 DOMAIN = "affine_map<(b, h, i, j, d, e) -> ({})>"
 ALIBI = """ score_mod {{
@@ -28,7 +28,7 @@ ALIBI = """ score_mod {{
 
 
 @dataclasses.dataclass(frozen=True)
-class AsymmetricCase:
+class AsymmetricCase(Problem):
     """Queries [B, N, H, D] if `layout` is "bih", [B, H, N, D] if it is "bhi"; `hashed` gives the hashes themselves."""
 
     n: int
@@ -50,6 +50,8 @@ class AsymmetricCase:
     layout: str = "bhi"
     dtype: str = "float32"
     dynamic: bool = False
+
+    OPEN = "ij"
 
     def __str__(self):
         default = {field.name: field.default for field in dataclasses.fields(self)}
@@ -74,43 +76,32 @@ class AsymmetricCase:
             length = "?" if self.dynamic else self.sizes["i" if name == "hq" else "j"]
             return f"tensor<{self.batch}x{self.heads}x{self.rounds}x{length}x{element}>"
         if name == "lse":
-            element = "f64" if self.dtype == "float64" else "f32"
+            element = MLIR_TYPES[self.accumulator]
         if name.endswith("valid"):
             element = "i1"
-        shape = ["?" if self.dynamic and dim in "ij" else str(self.sizes[dim]) for dim in self.dims(name)]
-        return f"tensor<{'x'.join([*shape, element])}>"
+        return self.tensor(name, element)
+
+    def shape(self, name):
+        return tuple(self.sizes[dim] for dim in self.dims(name))
 
     def operands(self):
         valid = ["query_valid", "key_valid"] if self.valid else []
         return ["query", "key", "value", *valid, *(["hq", "hk"] if self.hashed else ["directions"])]
 
-    def destinations(self):
-        return ["output"] + (["lse"] if self.lse else [])
-
     def ir(self):
-        results = ", ".join(self.type_of(name) for name in self.destinations())
-        lines = [f"func.func @main({', '.join(f'%{name}: {self.type_of(name)}' for name in self.operands())}) -> ({results}) {{"]
-        lines += [f"  %c = arith.constant {self.dims('query').index('i')} : index"]
-        lines += [f"  %n = tensor.dim %query, %c : {self.type_of('query')}"]
-        size = "%n" if self.dynamic else ""
-        lines += [f"  %{name} = tensor.empty({size}) : {self.type_of(name)}" for name in self.destinations()]
-        lines += [f"  %r:{len(self.destinations())} = attn.asymmetric_lsh_attention ins(%query, %key, %value :"]
-        lines += ["    " + ", ".join(self.type_of(name) for name in ("query", "key", "value")) + ")"]
-        if self.valid:
-            lines += [f"    {name}(%{name} : {self.type_of(name)})" for name in ("query_valid", "key_valid")]
-        if self.hashed:
-            lines += [f"    hashes(%hq, %hk : {self.type_of('hq')}, {self.type_of('hk')})"]
-        else:
-            lines += [f"    directions(%directions : {self.type_of('directions')})"]
-        lines += [f"    outs({', '.join(f'%{name}' for name in self.destinations())} : {results})"]
+        lines = [self.opening(self.operands()), *self.empties()]
+        lines += [f"  %r:{len(self.destinations())} = attn.asymmetric_lsh_attention"]
+        lines += [f"    ins{self.listed(['query', 'key', 'value'])}"]
+        lines += [f"    {name}{self.listed([name])}" for name in ("query_valid", "key_valid") if self.valid]
+        lines += [f"    hashes{self.listed(['hq', 'hk'])}" if self.hashed else f"    directions{self.listed(['directions'])}"]
+        lines += [f"    outs{self.listed(self.destinations())}"]
         mapped = [name for name in self.operands() if name not in ("directions", "hq", "hk")] + self.destinations()
         lines += [f"    maps [{', '.join(DOMAIN.format(', '.join(self.dims(name))) for name in mapped)}]"]
         lines += [f"    rounds {self.rounds} chunk {self.chunk} look_back {self.back} look_ahead {self.ahead}"]
         lines += ["    causal"] if self.causal else []
         lines += [f"    scale {self.scale:e}"] if self.scale is not None else []
-        lines += [ALIBI.format("f64" if self.dtype == "float64" else "f32")] if self.alibi else []
-        values = ", ".join(f"%r#{number}" for number in range(len(self.destinations())))
-        return "\n".join([*lines, f"    -> {results}", f"  return {values} : {results}", "}", ""])
+        lines += [ALIBI.format(MLIR_TYPES[self.accumulator])] if self.alibi else []
+        return "\n".join(lines + self.closing())
 
     # -- inputs: canonical arrays [B, H, N, ...] in f64 ---------------------------------------------------------------
 
@@ -120,13 +111,13 @@ class AsymmetricCase:
         made = {"query": rng.standard_normal((*outer, self.n, self.d)),
                 "key": rng.standard_normal((*outer, self.sizes["j"], self.d)),
                 "value": rng.standard_normal((*outer, self.sizes["j"], self.sizes["e"]))}  # fmt: skip
-        made = {name: attention_case.round_to(array, self.dtype) for name, array in made.items()}
+        made = {name: problem.round_to(array, self.dtype) for name, array in made.items()}
         made["directions"] = rng.standard_normal((self.heads, self.rounds, self.d + 2)).astype(np.float32).astype(np.float64)
         if self.valid:
             made["query_valid"] = rng.random((self.batch, self.n)) < 0.8
             made["key_valid"] = made["query_valid"] if self.m is None else rng.random((self.batch, self.m)) < 0.8
         if self.hashed:
-            made["hq"], made["hk"] = (attention_case.round_to(part, self.dtype) for part in self.hash(made))
+            made["hq"], made["hk"] = (problem.round_to(part, self.dtype) for part in self.hash(made))
         return made
 
     def arrange(self, name, array):
@@ -223,7 +214,7 @@ def check(engine, case, made=None, wanted=None):
     got, wanted = run(engine, case, made), case.evaluate(made) if wanted is None else wanted
     tolerances = case.tolerances(engine, made)
     for name in case.destinations():
-        attention_case.assert_close([got[name]], [case.arrange(name, wanted[name])], [tolerances[name]], f"{engine.__name__} {case} {name}")
+        problem.assert_close([got[name]], [case.arrange(name, wanted[name])], [tolerances[name]], f"{engine.__name__} {case} {name}")
     return got
 
 

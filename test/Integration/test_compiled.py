@@ -11,6 +11,7 @@ import shutil
 import attention_case
 import engines
 import numpy as np
+import problem
 import pytest
 from attention_case import Case
 from masks import AllOf, AnyOf, Causal, Global, LocalChunks, Window
@@ -161,7 +162,7 @@ def test_the_reference_agrees_on_the_same_ir():
     case = Case(n=30, m=50, d=16, mask=Causal(), bias="hij", lse=True, score_mod="alibi")
     inputs = case.inputs()
     got = engines.Compiled.evaluate(case, inputs)
-    attention_case.assert_close(got, engines.Reference.evaluate(case, inputs), case.tolerances(inputs))
+    problem.assert_close(got, engines.Reference.evaluate(case, inputs), case.tolerances(inputs))
 
 
 def test_empty_arrays_are_refused():

@@ -3,9 +3,9 @@
 
 import dataclasses
 
-import attention_case
 import engines
 import numpy as np
+import problem
 import pytest
 from attention_case import Case
 from masks import AllOf, AnyOf, Causal, Global, LocalChunks, Window
@@ -31,7 +31,7 @@ def test_9b_windows_step_by_step_are_the_whole(engine, window):
     for i in range(STEPS):
         step = dataclasses.replace(case, n=1, m=i + 1)
         got = engine.evaluate(step, [query[:, i : i + 1], key[:, : i + 1], value[:, : i + 1]])[0]
-        attention_case.assert_close([got[:, 0]], [wanted[:, i]], [tolerance])
+        problem.assert_close([got[:, 0]], [wanted[:, i]], [tolerance])
 
 
 @pytest.mark.parametrize("window", [1, 6, 16])
@@ -47,7 +47,7 @@ def test_9d_a_ring_buffer_wraps(engine, window):
             ring[:, i % window] = array[:, i]
         valid = (np.arange(window) <= i).astype(np.float64)
         got = engine.evaluate(step, [query[:, i : i + 1], *rings, valid])[0]
-        attention_case.assert_close([got[:, 0]], [wanted[:, i]], [tolerance])
+        problem.assert_close([got[:, 0]], [wanted[:, i]], [tolerance])
 
 
 @pytest.mark.parametrize("chunk", [STEPS, 64])
@@ -57,7 +57,7 @@ def test_3e_one_local_chunk_is_full_attention(engine, chunk):
         case = dataclasses.replace(case, dynamic=True)
     full = dataclasses.replace(case, mask=None)
     got = engine.evaluate(case, inputs)
-    attention_case.assert_close(got, full.evaluate(inputs), engine.tolerances(case, inputs))
+    problem.assert_close(got, full.evaluate(inputs), engine.tolerances(case, inputs))
 
 
 @pytest.mark.parametrize("ahead", [0, 1])
@@ -76,4 +76,4 @@ def test_7f_a_global_token_in_a_window_counts_once(engine):
     case, inputs = whole(AnyOf((Window(5, 5), Global(((2, 4), (20, 21)), "both"))))
     got = engine.evaluate(case, inputs)
     # The oracle is a boolean mask, in which nothing can count twice.
-    attention_case.assert_close(got, case.evaluate(inputs), engine.tolerances(case, inputs))
+    problem.assert_close(got, case.evaluate(inputs), engine.tolerances(case, inputs))

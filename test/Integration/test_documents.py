@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Documents that lie one after the other in a sequence: compiled and by reference, against a dense mask in numpy."""
 
-import attention_case
 import numpy as np
+import problem
 import programs
 import pytest
-from attention_case import MLIR_TYPES, Case
+from attention_case import Case
+from problem import MLIR_TYPES
 from masks import Causal, Window
 
 # What the lengths of documents may be; the last one is of a document that is longer than a tile.
@@ -65,7 +66,7 @@ def engine(request):
 
 def draw(*shape, dtype="float32"):
     rng = np.random.default_rng(list(shape))
-    return [attention_case.round_to(rng.standard_normal(shape), dtype) for _ in range(3)]
+    return [problem.round_to(rng.standard_normal(shape), dtype) for _ in range(3)]
 
 
 @pytest.mark.parametrize("mask", MASKS, ids=str)
@@ -76,7 +77,7 @@ def test_dense_mask_oracle(engine, lengths, mask):
     arrays = draw(len(ids), 2, 16)
     inputs = [*arrays, ids, np.ones(len(ids), bool)]
     got = programs.evaluate(engine, ir(len(ids), mask, "float32", dynamic=len(lengths) > 2), inputs)
-    attention_case.assert_close(got, [oracle(*arrays, ids, mask)], [tolerance(engine, "float32", arrays)])
+    problem.assert_close(got, [oracle(*arrays, ids, mask)], [tolerance(engine, "float32", arrays)])
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
@@ -88,7 +89,7 @@ def test_types_batches_and_padding(engine, dtype):
     arrays = draw(batch, n, 2, 16, dtype=dtype)
     got = programs.evaluate(engine, ir(n, Causal(), dtype, batch, key_valid=True), [*arrays, ids, valid], dtype)
     wanted = np.stack([oracle(*(array[b] for array in arrays), ids[b], Causal(), valid[b]) for b in range(batch)])
-    attention_case.assert_close(got, [wanted], [tolerance(engine, dtype, arrays)])
+    problem.assert_close(got, [wanted], [tolerance(engine, dtype, arrays)])
 
 
 def test_nothing_leaks_between_documents(engine):
@@ -106,4 +107,4 @@ def test_one_document_is_the_whole_sequence(engine):
     arrays = draw(70, 2, 16)
     mask = Causal()
     got = programs.evaluate(engine, ir(70, mask, "float32"), [*arrays, np.zeros(70, np.int32), np.ones(70, bool)])
-    attention_case.assert_close(got, [oracle(*arrays, np.zeros(70, int), mask)], [tolerance(engine, "float32", arrays)])
+    problem.assert_close(got, [oracle(*arrays, np.zeros(70, int), mask)], [tolerance(engine, "float32", arrays)])

@@ -19,30 +19,33 @@ def tensors(inputs):
     return [torch.from_numpy(np.array(array)) for array in inputs]
 
 
+def check_performer(engine, causal, make_features, **conventions):
+    """Our result against performer-pytorch's; `make_features` calls its kernel for queries or keys."""
+    peer = pytest.importorskip("performer_pytorch.performer_pytorch")
+    case = LinearCase(n=96, m=96, d=16, batch=2, features=40, causal=causal, **conventions)
+    inputs = case.inputs()
+    q, k, v, w = tensors(inputs)
+    q, k = make_features(peer, q, w, True), make_features(peer, k, w, False)
+    wanted = peer.causal_linear_attention_noncuda(q, k, v, eps=0.0) if causal else peer.linear_attention(q, k, v)
+    linear_engines.check(case, engine, inputs, [wanted.numpy()])
+
+
 @engine
 @pytest.mark.parametrize("causal", [None, "top_left"])
 def test_performer_softmax_kernel(engine, causal):
-    peer = pytest.importorskip("performer_pytorch.performer_pytorch")
-    case = LinearCase(n=96, m=96, d=16, batch=2, feature="softmax_positive", features=40, causal=causal,
-                      feature_eps=0.0)
-    inputs = case.inputs()
-    q, k, v, w = tensors(inputs)
-    q, k = (peer.softmax_kernel(x, projection_matrix=w, is_query=of, eps=0.0) for x, of in ((q, True), (k, False)))
-    wanted = peer.causal_linear_attention_noncuda(q, k, v, eps=0.0) if causal else peer.linear_attention(q, k, v)
-    linear_engines.check(case, engine, inputs, [wanted.numpy()])
+    def make_features(peer, x, w, is_query):
+        return peer.softmax_kernel(x, projection_matrix=w, is_query=is_query, eps=0.0)
+
+    check_performer(engine, causal, make_features, feature="softmax_positive", feature_eps=0.0)
 
 
 @engine
 @pytest.mark.parametrize("causal", [None, "top_left"])
 def test_performer_generalized_kernel(engine, causal):
-    peer = pytest.importorskip("performer_pytorch.performer_pytorch")
-    case = LinearCase(n=96, m=96, d=16, batch=2, feature="generalized_relu", features=40, causal=causal,
-                      denominator_eps=0.0)
-    inputs = case.inputs()
-    q, k, v, w = tensors(inputs)
-    q, k = (peer.generalized_kernel(x, projection_matrix=w) for x in (q, k))
-    wanted = peer.causal_linear_attention_noncuda(q, k, v, eps=0.0) if causal else peer.linear_attention(q, k, v)
-    linear_engines.check(case, engine, inputs, [wanted.numpy()])
+    def make_features(peer, x, w, is_query):
+        return peer.generalized_kernel(x, projection_matrix=w)
+
+    check_performer(engine, causal, make_features, feature="generalized_relu", denominator_eps=0.0)
 
 
 @engine

@@ -3,9 +3,9 @@
 
 import dataclasses
 
-import attention_case
 import linear_engines
 import numpy as np
+import problem
 import pytest
 from linear_case import SOFTMAX, LinearCase
 
@@ -56,7 +56,7 @@ def test_any_split_is_one_shot(engine, feature, split):
     tail, *state = piece(second, slice(split, None), state)
     results = whole.settle([np.concatenate([head, tail], axis=2), *state])
     wanted = whole.evaluate(inputs)
-    attention_case.assert_close(results, wanted, engine.tolerances(whole, wanted, inputs), f"{engine.name} {feature}")
+    problem.assert_close(results, wanted, engine.tolerances(whole, wanted, inputs), f"{engine.name} {feature}")
 
 
 @engine
@@ -90,7 +90,7 @@ def test_last_causal_row_sees_all(engine, feature):
     whole = make(feature, n=77, m=77, **options)
     got = engine.evaluate(causal, inputs)[0][:, :, -1]
     wanted = whole.evaluate(inputs)
-    attention_case.assert_close([got], [wanted[0][:, :, -1]], engine.tolerances(whole, wanted, inputs))
+    problem.assert_close([got], [wanted[0][:, :, -1]], engine.tolerances(whole, wanted, inputs))
 
 
 @pytest.mark.parametrize("feature", MAPS)
@@ -127,8 +127,8 @@ def test_long_sums_of_equal_terms(causal):
     """65536 equal keys in bf16: a sum in bf16 stops near 256, one in f32 key by key loses a thousandth."""
     n = 65536
     case = LinearCase(n=n, m=n, d=4, heads=1, layout="hi", dtype="bfloat16", causal=causal, final=True)
-    key = attention_case.round_to(np.full((1, n, 4), 0.3), "bfloat16")
-    value = attention_case.round_to(np.full((1, n, 4), 0.7), "bfloat16")
+    key = problem.round_to(np.full((1, n, 4), 0.3), "bfloat16")
+    value = problem.round_to(np.full((1, n, 4), 0.7), "bfloat16")
     _, sums, norms = compiled.evaluate(case, [key, key, value])
     wanted = n * (key[0, 0, 0] + 1)
     assert np.abs(norms / wanted - 1).max() < 1e-5

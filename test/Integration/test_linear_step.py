@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """One token after the other is the sequence: by the reference and by compiled libraries, for every map and type."""
 
-import attention_case
 import linear_engines
 import numpy as np
+import problem
 import pytest
 from linear_case import SOFTMAX
 from linear_step_case import LinearStepCase
@@ -22,7 +22,7 @@ def walk(case, engine, tokens=6, spread=1.0):
     """Outputs of all tokens one by one, and the last state; compared with those of the sequence."""
     whole = case.sequence(tokens)
     inputs = [array * spread if name in ("query", "key") else array for name, array in zip(whole.operands(), whole.inputs())]
-    inputs = [attention_case.round_to(array, case.dtype) if name in ("query", "key", "value") else array
+    inputs = [problem.round_to(array, case.dtype) if name in ("query", "key", "value") else array
               for name, array in zip(whole.operands(), inputs)]
     arrays = dict(zip(whole.operands(), inputs))
     state, outputs = case.start(), []
@@ -32,7 +32,7 @@ def walk(case, engine, tokens=6, spread=1.0):
     results = [np.stack(outputs, axis=1)]
     results += [part.reshape(whole.shape(f"final_{name}")) for name, part in zip(case.parts, state)]
     wanted = whole.evaluate(inputs)
-    attention_case.assert_close(whole.settle(results), wanted, engine.tolerances(whole, wanted, inputs),
+    problem.assert_close(whole.settle(results), wanted, engine.tolerances(whole, wanted, inputs),
                                 f"{engine.name} {case}")
 
 

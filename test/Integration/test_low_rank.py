@@ -8,9 +8,9 @@ import dataclasses
 import json
 from pathlib import Path
 
-import attention_case
 import engines
 import numpy as np
+import problem
 import pytest
 import reference
 from low_rank_case import LowRankCase
@@ -68,7 +68,7 @@ def softmax_attention(case, query, key, value):
 
 def compare(engine, case, inputs, wanted):
     results = engine.evaluate(case, inputs)
-    attention_case.assert_close(results, [wanted], engine.tolerances(case, inputs), engine.name)
+    problem.assert_close(results, [wanted], engine.tolerances(case, inputs), engine.name)
 
 
 @ENGINES
@@ -196,6 +196,6 @@ def test_golden(engine, name):
     inputs[:3] = [x[:, None] for x in inputs[:3]]
     results = engine.evaluate(case, inputs)
     tolerance = engine.tolerances(case, inputs)
-    attention_case.assert_close(results, [data["out"][:, None]], tolerance, name)
+    problem.assert_close(results, [data["out"][:, None]], tolerance, name)
     if "out_pkg" in data:
-        attention_case.assert_close(results, [data["out_pkg"][:, None]], tolerance, options["package"])
+        problem.assert_close(results, [data["out_pkg"][:, None]], tolerance, options["package"])

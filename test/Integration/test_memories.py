@@ -7,9 +7,8 @@ The letters are those of the properties of Transformer-XL and the Compressive Tr
 import dataclasses
 from pathlib import Path
 
-import attention_case
-import engines
 import numpy as np
+import problem
 import pytest
 from attention_case import Case
 from masks import Causal
@@ -131,7 +130,7 @@ def test_golden_transformer_xl(run):
     case = Case(n=64, m=104, d=16, layout="hi", mask=Causal(), relative="hr", positions=104, parts=(40, 64))
     inputs = [query + golden["u"], key[:, :40], value[:, :40], positions, query + golden["v_bias"], key[:, 40:], value[:, 40:]]
     got = run(case.ir(), inputs)[0]
-    attention_case.assert_close([got], [golden["out"]], case.tolerances(inputs))
+    problem.assert_close([got], [golden["out"]], case.tolerances(inputs))
 
 
 @pytest.mark.parametrize("segment", [8, 16, 24])
@@ -149,7 +148,7 @@ def test_a_segments_with_enough_memory_are_the_whole_sequence(run, segment):
         inputs = [query[:, first:end], *pieces[:2], rows[:, 48 - end :], turned[:, first:end], *pieces[2:]]
         outputs.append(run(case.ir(), inputs)[0])
     inputs = [query, key, value, rows, turned]
-    attention_case.assert_close([np.concatenate(outputs, 1)], [wanted], whole.tolerances(inputs))
+    problem.assert_close([np.concatenate(outputs, 1)], [wanted], whole.tolerances(inputs))
 
 
 def test_c_without_compressed_memory_it_is_transformer_xl(run):
@@ -160,7 +159,7 @@ def test_c_without_compressed_memory_it_is_transformer_xl(run):
     text = empty.ir().replace("%key: tensor<1x2x0x16xf32>, %value: tensor<1x2x0x16xf32>, ", "")
     text = text.replace("  %output =", "  %key = tensor.empty() : tensor<1x2x0x16xf32>\n  %value = tensor.empty() : tensor<1x2x0x16xf32>\n  %output =")
     got = run(text, [query, rows, turned, key, value, last_key, last_value])
-    attention_case.assert_close(got, case.evaluate(inputs), case.tolerances(inputs))
+    problem.assert_close(got, case.evaluate(inputs), case.tolerances(inputs))
 
 
 def test_d_rate_one_loses_nothing_until_compressed_memory_is_full(run):
@@ -203,7 +202,7 @@ def test_most_used_from_attention_received(run):
     weights = np.exp(scores - scores.max(-1, keepdims=True))
     weights /= weights.sum(-1, keepdims=True)
     np.testing.assert_allclose(np.exp(received), weights.sum(1), rtol=1e-5)
-    used = attention_case.round_to(np.exp(received).mean(0), "float32")
+    used = problem.round_to(np.exp(received).mean(0), "float32")
     rows = np.arange(24.0).reshape(12, 2)
     kept = np.sort(np.argsort(-used, kind="stable")[:4])
     assert np.array_equal(compress(run, "most_used", rows, 3, received=used), rows[kept])
@@ -226,15 +225,15 @@ def test_reconstruction_loss(run):
 
     def attend(memory, case):
         inputs = [split(h @ projections[0]), split(memory @ projections[1]), split(memory @ projections[2])]
-        return run(case.ir(), [attention_case.round_to(array, "float32") for array in inputs])[0]
+        return run(case.ir(), [problem.round_to(array, "float32") for array in inputs])[0]
 
     case = Case(n=n, m=evicted, d=d, layout="hi")
-    short = compress(run, "mean_pool", attention_case.round_to(old, "float32"), rate)
+    short = compress(run, "mean_pool", problem.round_to(old, "float32"), rate)
     difference = attend(old, case) - attend(short, dataclasses.replace(case, m=evicted // rate))
     inputs = [split(h @ projections[0]), split(old @ projections[1]), split(old @ projections[2])]
     pooled = old.reshape(4, 3, 16).mean(1)
     other = [inputs[0], split(pooled @ projections[1]), split(pooled @ projections[2])]
     wanted = case.evaluate(inputs)[0] - dataclasses.replace(case, m=4).evaluate(other)[0]
     np.testing.assert_allclose(np.sum(difference**2), np.sum(wanted**2), rtol=1e-4)
-    same = attend(compress(run, "mean_pool", attention_case.round_to(old, "float32"), 1), case)
+    same = attend(compress(run, "mean_pool", problem.round_to(old, "float32"), 1), case)
     np.testing.assert_allclose(same, attend(old, case), rtol=0, atol=1e-5)

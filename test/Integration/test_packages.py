@@ -8,10 +8,10 @@ type under test can hold, projections being given, so that an error is the compi
 import dataclasses
 import functools
 
-import attention_case
 import engines
 import lsh_engines
 import numpy as np
+import problem
 import programs
 import pytest
 from attention_case import Case
@@ -37,7 +37,7 @@ def way(request):
 
 
 def draw(seed, dtype, *shape):
-    return attention_case.round_to(np.random.default_rng([seed, *shape]).standard_normal(shape), dtype)
+    return problem.round_to(np.random.default_rng([seed, *shape]).standard_normal(shape), dtype)
 
 
 class Given(torch.nn.Module):
@@ -165,7 +165,7 @@ def test_longformer_of_transformers(way, padded, tokens):
     if tokens:
         everything, _ = attend(way, [arrays[name] for name in names[3:]], None, valid)
         got[:, list(tokens)] = everything[:, list(tokens)]
-    attention_case.assert_close([got[:, valid]], [wanted[:, valid]], [tolerance])
+    problem.assert_close([got[:, valid]], [wanted[:, valid]], [tolerance])
 
 
 @pytest.mark.parametrize("padded", [0, 37])
@@ -191,7 +191,7 @@ def test_bigbird_of_transformers(way, padded):
             seen = {0, row - 1, row, row + 1, blocks - 1}
             assert len(set(drawn)) == random and not seen & set(drawn), "the package would count a block twice"
     got, tolerance = attend(way, arrays, BigBird(block, random, 0, table), valid, 1e-12)
-    attention_case.assert_close([got[:, valid]], [split_heads(wanted, heads)[:, valid]], [tolerance])
+    problem.assert_close([got[:, valid]], [split_heads(wanted, heads)[:, valid]], [tolerance])
 
 
 def test_led_of_transformers(way):
@@ -200,12 +200,12 @@ def test_led_of_transformers(way):
     encoder = [draw(number, way[2], heads, m, d) for number in range(3)]
     states, _ = attend(way, encoder, AnyOf((Window(reach, reach), Global(((0, 1),), "both"))))
     decoder = [draw(number + 3, way[2], heads, n, d) for number in range(3)]
-    states = attention_case.round_to(states, way[2])
+    states = problem.round_to(states, way[2])
     for inputs, mask in ((decoder, Causal()), ([decoder[0], states, states], None)):
         tensors = [torch.from_numpy(array) for array in inputs]
         wanted = torch.nn.functional.scaled_dot_product_attention(*tensors, is_causal=mask is not None).numpy()
         got, tolerance = attend(way, inputs, mask, extra=1e-12)
-        attention_case.assert_close([got], [wanted], [tolerance])
+        problem.assert_close([got], [wanted], [tolerance])
     # A decoder whose window is autoregressive: the same as full causal attention once the window holds everything.
     for before in (5, n):
         mask = AllOf((Causal(), Window(before, 0)))
@@ -214,7 +214,7 @@ def test_led_of_transformers(way):
         tensors = [torch.from_numpy(array) for array in decoder]
         wanted = torch.nn.functional.scaled_dot_product_attention(*tensors, attn_mask=allowed).numpy()
         got, tolerance = attend(way, decoder, mask, extra=1e-12)
-        attention_case.assert_close([got], [wanted], [tolerance])
+        problem.assert_close([got], [wanted], [tolerance])
 
 
 # -- low rank, memories ------------------------------------------------------------------------------------------------
@@ -240,7 +240,7 @@ def test_linformer(way, is_one, n):
                        sharing="key-value" if is_one else "headwise")  # fmt: skip
     inputs = [array[None] for array in (query, key, value)] + projections[: 1 if is_one else 2]
     got = engine.evaluate(case, inputs)
-    attention_case.assert_close([got[0][0]], [split_heads(wanted, heads)], [engine.tolerances(case, inputs)[0] + 1e-12])
+    problem.assert_close([got[0][0]], [split_heads(wanted, heads)], [engine.tolerances(case, inputs)[0] + 1e-12])
 
 
 @pytest.fixture
@@ -251,9 +251,9 @@ def compressive(way):
     torch.manual_seed(1)
     module = package.SelfAttention(heads * d, n, n, room, cmem_ratio=rate, heads=heads).double().train()
     for parameter in module.parameters():
-        parameter.data = torch.from_numpy(attention_case.round_to(parameter.detach().numpy(), way[2]))
+        parameter.data = torch.from_numpy(problem.round_to(parameter.detach().numpy(), way[2]))
     module.to_out = torch.nn.Identity()
-    rows = [attention_case.round_to(draw(number, way[2], length, heads * d), way[2]) for number, length in enumerate((room, n, n))]
+    rows = [problem.round_to(draw(number, way[2], length, heads * d), way[2]) for number, length in enumerate((room, n, n))]
     positions = draw(9, way[2], heads, room + 2 * n + 5, d)
     tensors = [torch.from_numpy(array)[None] for array in rows]
     result = module(tensors[2], (tensors[1], tensors[0]), pos_emb=torch.from_numpy(positions))
@@ -267,7 +267,7 @@ def test_compressive_transformer_attention(way, compressive):
     project = {name: weight.detach().numpy().T for name, weight in project.items()}
     query = split_heads(torch.from_numpy(rows[2] @ project["q"])[None], heads)
     keys = [split_heads(torch.from_numpy(part @ project["kv"])[None], 2 * heads) for part in rows]
-    query, keys = (attention_case.round_to(query, dtype), [attention_case.round_to(part, dtype) for part in keys])
+    query, keys = (problem.round_to(query, dtype), [problem.round_to(part, dtype) for part in keys])
     m = room + 2 * n
     case = Case(n=n, m=m, d=d, heads=heads, layout="hi", dtype=dtype, mask=Causal(), relative="hr", positions=m,
                 parts=(room, n, n))  # fmt: skip
@@ -277,7 +277,7 @@ def test_compressive_transformer_attention(way, compressive):
     # Projections are rounded here and not in the package: as much again as a rounding of all inputs changes.
     rounding = 0 if dtype == "float64" else 8 * 2.0**-24 * np.abs(query).max() * np.abs(keys[0]).max() * d
     tolerance = 2 * engine.tolerances(case, inputs)[0] + rounding + 1e-12
-    attention_case.assert_close([got], [split_heads(wanted, heads)], [tolerance])
+    problem.assert_close([got], [split_heads(wanted, heads)], [tolerance])
 
 
 def test_compressive_transformer_memory_and_loss(way, compressive):
@@ -299,7 +299,7 @@ def test_compressive_transformer_memory_and_loss(way, compressive):
     results = []
     for part in (evicted, made):
         key = split_heads(torch.from_numpy(np.asarray(part) @ kv)[None], 2 * heads)
-        arrays = [attention_case.round_to(array, dtype) for array in (query, key[:heads], key[heads:])]
+        arrays = [problem.round_to(array, dtype) for array in (query, key[:heads], key[heads:])]
         results.append(attend(way, arrays, None)[0])
     # The package takes the mean where the definition sums.
     np.testing.assert_allclose(np.mean((results[0] - results[1]) ** 2), loss.item(), rtol=1e-4 if dtype == "float32" else 1e-9)

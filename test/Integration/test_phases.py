@@ -3,7 +3,7 @@
 
 import subprocess
 
-import attention_case
+import problem
 import pytest
 import reference
 from attention_case import Case
@@ -39,4 +39,4 @@ def test_same_meaning(case, phase, tmp_path):
     wanted = case.evaluate(inputs)
     lowered, results = reference.run(done.stdout, inputs, len(wanted))
     assert lowered.returncode == 0, lowered.stderr
-    attention_case.assert_close(results, wanted, [1e-11] * len(wanted))
+    problem.assert_close(results, wanted, [1e-11] * len(wanted))

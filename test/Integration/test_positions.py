@@ -7,9 +7,8 @@ The letters are those of the properties of decoding and positions in docs/Ration
 import dataclasses
 from pathlib import Path
 
-import attention_case
-import engines
 import numpy as np
+import problem
 import pytest
 from attention_case import Case
 from masks import Causal
@@ -50,7 +49,7 @@ def rotated(x, pairing, dim, first=0):
 @pytest.mark.parametrize("shape, dim", [((5, 8), 0), ((3, 40, 64), 1), ((2, 9, 4, 6), 1)], ids=str)
 @pytest.mark.parametrize("first", [0, 1000000])
 def test_rotary(run, pairing, shape, dim, first):
-    x = attention_case.round_to(np.random.default_rng(0).standard_normal(shape), "float32")
+    x = problem.round_to(np.random.default_rng(0).standard_normal(shape), "float32")
     got = run(rotary_ir(shape, pairing, dim, first), [x])[0]
     # An angle is off by at most 2^-24 half turns, a sum of two products by three roundings.
     np.testing.assert_allclose(got, rotated(x, pairing, dim, first), rtol=0, atol=8e-7 * np.max(np.abs(x)))
@@ -64,7 +63,7 @@ def test_a_rotary_attention_is_unchanged_by_a_shift(run):
         turned = [run(rotary_ir(array.shape, "half", 1, first), [array])[0] for array in (query, key)]
         outputs.append(run(case.ir(), [*turned, value])[0])
     tolerance = 8 * case.tolerances([query, key, value])[0]
-    attention_case.assert_close([outputs[1]], [outputs[0]], [tolerance])
+    problem.assert_close([outputs[1]], [outputs[0]], [tolerance])
 
 
 def test_e_half_is_interleaved_after_a_permutation(run):
@@ -81,7 +80,7 @@ def test_golden_rope(run):
     query, key, value = (golden[name].astype(np.float64) for name in "qkv")
     turned = [run(rotary_ir(array.shape, "half", 1), [array])[0] for array in (query, key)]
     got = run(case.ir(), [*turned, value])
-    attention_case.assert_close(got, [golden["out"]], [4 * case.tolerances([query, key, value])[0]])
+    problem.assert_close(got, [golden["out"]], [4 * case.tolerances([query, key, value])[0]])
 
 
 def slopes(heads):
@@ -121,10 +120,10 @@ def test_a_alibi_attention_sees_distances_only(run, parts):
     names, inputs = case.operands(), case.inputs()
     inputs[names.index("bias")] = run(bias_ir("alibi", 8, 31, 20), [])[0]
     wanted = case.evaluate(inputs)
-    attention_case.assert_close(run(case.ir(), inputs), wanted, case.tolerances(inputs))
+    problem.assert_close(run(case.ir(), inputs), wanted, case.tolerances(inputs))
     longer = dataclasses.replace(case, positions=20)
     inputs[names.index("bias")] = run(bias_ir("alibi", 8, 20, 20), [])[0]
-    attention_case.assert_close(run(longer.ir(), inputs), wanted, case.tolerances(inputs))
+    problem.assert_close(run(longer.ir(), inputs), wanted, case.tolerances(inputs))
 
 
 @pytest.mark.parametrize("bidirectional", [True, False])
@@ -167,7 +166,7 @@ def test_f_position_infused_attention(run, steps):
         case = Case(n=step, m=end, d=16, heads=1, layout="hi", mask=Causal())
         infused = x[:end] + positions[:end]
         inputs = [(infused @ weights[0])[None, begin:], (infused @ weights[1])[None], (x[:end] @ weights[2])[None]]
-        inputs = [attention_case.round_to(array, "float32") for array in inputs]
+        inputs = [problem.round_to(array, "float32") for array in inputs]
         outputs.append(run(case.ir(), inputs)[0])
     whole = Case(n=20, m=20, d=16, heads=1, layout="hi", mask=Causal())
     infused = x + positions

@@ -7,9 +7,9 @@ The letters are those of the list of properties in docs/Rationale/Testing.md.
 import dataclasses
 from pathlib import Path
 
-import attention_case
 import engines
 import numpy as np
+import problem
 import pytest
 from attention_case import Case
 from masks import AllOf, Causal, Window
@@ -26,14 +26,14 @@ def engine(request):
 def close(engine, case, inputs, got, wanted, times=2):
     """Two results of the same engine: each may be off by the tolerance."""
     tolerances = [times * tolerance for tolerance in engine.tolerances(case, inputs)]
-    attention_case.assert_close(got, wanted, tolerances, f"{engine.name} {case}")
+    problem.assert_close(got, wanted, tolerances, f"{engine.name} {case}")
 
 
 @pytest.mark.parametrize("dtype", TYPES)
 def test_a_row_constant_bias_shifts_only_lse(engine, dtype):
     case = Case(n=33, m=47, d=16, bias="bhij", lse=True, dtype=dtype, mask=Causal())
     query, key, value, bias = case.inputs()
-    shift = attention_case.round_to(np.random.default_rng(1).uniform(-4, 4, (1, 2, 33, 1)), dtype)
+    shift = problem.round_to(np.random.default_rng(1).uniform(-4, 4, (1, 2, 33, 1)), dtype)
     plain = engine.evaluate(case, [query, key, value, np.zeros_like(bias)])
     shifted_inputs = [query, key, value, np.broadcast_to(shift, bias.shape)]
     shifted = engine.evaluate(case, shifted_inputs)
@@ -57,7 +57,7 @@ def test_c_single_key_returns_its_value(engine, mask):
     output, lse = engine.evaluate(case, inputs)
     allowed = case.allowed(dict(zip(case.operands(), inputs)))[..., 0]
     wanted = np.where(allowed[..., None], inputs[2], 0.0)
-    assert np.max(np.abs(output - wanted)) <= 4 * attention_case.ROUNDOFF["float32"] * np.max(np.abs(wanted))
+    assert np.max(np.abs(output - wanted)) <= 4 * problem.ROUNDOFF["float32"] * np.max(np.abs(wanted))
     assert np.array_equal(np.isneginf(lse), ~allowed)
 
 
@@ -128,7 +128,7 @@ def test_g_huge_logits_stay_finite(engine, dtype):
     rng = np.random.default_rng(3)
     query = np.full(case.shape("query"), 50.0)
     key = 50.0 * rng.choice([-1.0, 1.0], case.shape("key")[:3])[..., None] * np.ones(4)
-    value = attention_case.round_to(rng.standard_normal(case.shape("value")), dtype)
+    value = problem.round_to(rng.standard_normal(case.shape("value")), dtype)
     inputs = [query, key, value]
     got = engine.evaluate(case, inputs)
     assert np.isfinite(got[0]).all() and np.isfinite(got[1]).all()
@@ -137,7 +137,7 @@ def test_g_huge_logits_stay_finite(engine, dtype):
     # The scores are sums of powers of two times integers and exact, except that a narrow type may round scaled queries.
     if dtype in ("float16", "bfloat16"):
         return
-    attention_case.assert_close(got, wanted, [1e-2 if dtype == "float32" else 1e-9, tolerances[1]])
+    problem.assert_close(got, wanted, [1e-2 if dtype == "float32" else 1e-9, tolerances[1]])
 
 
 def test_decode_step_by_step_is_the_whole(engine):
@@ -190,8 +190,8 @@ def test_golden_rope_half_causal(engine):
     case = Case(n=64, m=64, d=16, layout="hi", dtype="float64", scale=0.25, mask=Causal())
     query, key, value = (golden[name].astype(np.float64) for name in "qkv")
     got = engine.evaluate(case, [rope(query), rope(key), value])
-    attention_case.assert_close(got, [golden["out"]], [1e-12])
-    attention_case.assert_close(got, [golden["out_pkg"].astype(np.float64)], [5e-7])
+    problem.assert_close(got, [golden["out"]], [1e-12])
+    problem.assert_close(got, [golden["out_pkg"].astype(np.float64)], [5e-7])
     order = np.arange(16).reshape(2, 8).T.reshape(-1)  # half to interleaved
     mixed = [rope(array[..., order], interleaved=True) for array in (query, key)]
-    attention_case.assert_close(engine.evaluate(case, [*mixed, value]), [golden["out"]], [1e-12])
+    problem.assert_close(engine.evaluate(case, [*mixed, value]), [golden["out"]], [1e-12])

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """The reference itself: its evaluation by loops, its evaluation of the decomposition, numpy and PyTorch must agree."""
 
-import attention_case
 import numpy as np
+import problem
 import pytest
 import reference
 from attention_case import Case
@@ -38,8 +38,8 @@ def test_against_numpy(case):
     wanted = case.evaluate(inputs)
     assert not any(np.isnan(array).any() for array in wanted)
     tolerances = [1e-12] * len(wanted)
-    attention_case.assert_close(reference.evaluate(case, inputs, by_loops=True), wanted, tolerances, "by loops")
-    attention_case.assert_close(reference.evaluate(case, inputs), wanted, tolerances, "decomposed")
+    problem.assert_close(reference.evaluate(case, inputs, by_loops=True), wanted, tolerances, "by loops")
+    problem.assert_close(reference.evaluate(case, inputs), wanted, tolerances, "decomposed")
 
 
 @pytest.mark.parametrize("is_causal", [False, True])
@@ -50,7 +50,7 @@ def test_against_pytorch(is_causal, group):
     case = Case(n=12, m=19, d=24, heads=8, group=group, batch=2, mask=mask, dtype="float64")
     tensors = [torch.from_numpy(array) for array in case.inputs()]
     wanted = torch.nn.functional.scaled_dot_product_attention(*tensors, is_causal=is_causal, enable_gqa=True)
-    attention_case.assert_close(reference.evaluate(case, case.inputs()), [wanted.numpy()], [1e-12])
+    problem.assert_close(reference.evaluate(case, case.inputs()), [wanted.numpy()], [1e-12])
 
 
 def test_bad_inputs_are_errors():

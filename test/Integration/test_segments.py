@@ -7,9 +7,9 @@ Masks, biases and validity see the positions of all keys, wherever the parts are
 import dataclasses
 import shutil
 
-import attention_case
 import engines
 import numpy as np
+import problem
 import pytest
 import reference
 from attention_case import Case
@@ -38,8 +38,8 @@ def test_reference_against_numpy(case):
     inputs = case.inputs()
     wanted = case.evaluate(inputs)
     tolerances = [1e-12] * len(wanted)
-    attention_case.assert_close(reference.evaluate(case, inputs, by_loops=True), wanted, tolerances, "by loops")
-    attention_case.assert_close(reference.evaluate(case, inputs), wanted, tolerances, "decomposed")
+    problem.assert_close(reference.evaluate(case, inputs, by_loops=True), wanted, tolerances, "by loops")
+    problem.assert_close(reference.evaluate(case, inputs), wanted, tolerances, "decomposed")
 
 
 @compiled

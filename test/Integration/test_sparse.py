@@ -7,9 +7,9 @@ The letters are those of the properties of Longformer and BigBird in docs/Ration
 import json
 from pathlib import Path
 
-import attention_case
 import engines
 import numpy as np
+import problem
 import pytest
 from attention_case import Case
 from masks import AllOf, AnyOf, BigBird, Causal, Global, LocalChunks, Window
@@ -59,8 +59,8 @@ def test_longformer_of_transformers(engine):
     for head in range(2):
         got = longformer(engine, golden, head, Window(reach, reach), golden["G"], golden["valid"], False)
         got[:, ~golden["valid"]] = 0  # the package's rule for padded queries
-        attention_case.assert_close([got], [golden["out"][head : head + 1]], [1e-12])
-        attention_case.assert_close([got], [golden["out_pkg"][head : head + 1].astype(np.float64)], [1e-6])
+        problem.assert_close([got], [golden["out"][head : head + 1]], [1e-12])
+        problem.assert_close([got], [golden["out_pkg"][head : head + 1].astype(np.float64)], [1e-6])
 
 
 def test_longformer_dilated_causal(engine):
@@ -69,7 +69,7 @@ def test_longformer_dilated_causal(engine):
     window = Window(reach, reach, options["dilation"])
     for head in range(2):
         got = longformer(engine, golden, head, window, golden["G"], golden["valid"][head], True)
-        attention_case.assert_close([got], [golden["out"][head : head + 1]], [1e-12])
+        problem.assert_close([got], [golden["out"][head : head + 1]], [1e-12])
 
 
 def test_bigbird_of_transformers_counts_each_block_once(engine):
@@ -78,14 +78,14 @@ def test_bigbird_of_transformers_counts_each_block_once(engine):
     mask = BigBird(options["block"], options["num_random"], 0, table)
     got = run(engine, mask, [golden[name] for name in "qkv"], golden["valid"])
     got[:, ~golden["valid"]] = 0
-    attention_case.assert_close([got], [golden["out_dedupe"]], [1e-12])
+    problem.assert_close([got], [golden["out_dedupe"]], [1e-12])
 
 
 def test_local_chunks_of_local_attention(engine):
     golden, meta = load("la_local_ragged", "meta")
     mask = LocalChunks(meta["opts"]["C"], meta["opts"]["a"], meta["opts"]["b"])
     got = run(engine, mask, [golden[name] for name in "qkv"])
-    attention_case.assert_close([got], [golden["o"]], [1e-12])
+    problem.assert_close([got], [golden["o"]], [1e-12])
 
 
 def test_local_chunks_of_transformers_wrap_around(engine):
@@ -96,9 +96,9 @@ def test_local_chunks_of_transformers_wrap_around(engine):
     around = [AllOf((Global((a,), "queries"), Global((b,), "keys"))) for a, b in ((first, last), (last, first))]
     mask = AnyOf((LocalChunks(chunk, 1, 1), *around))
     got = run(engine, mask, [golden[name] for name in "qkv"])
-    attention_case.assert_close([got], [golden["o"]], [1e-12])
+    problem.assert_close([got], [golden["o"]], [1e-12])
     plain = run(engine, LocalChunks(chunk, 1, 1), [golden[name] for name in "qkv"])
-    attention_case.assert_close([plain[:, chunk:-chunk]], [golden["o"][:, chunk:-chunk]], [1e-12])
+    problem.assert_close([plain[:, chunk:-chunk]], [golden["o"][:, chunk:-chunk]], [1e-12])
 
 
 def arrays(n, heads=2, d=16):
@@ -109,19 +109,19 @@ def arrays(n, heads=2, d=16):
 def test_b_a_window_of_everything_is_full(engine):
     inputs = arrays(70)
     full = run(engine, None, inputs)
-    attention_case.assert_close([run(engine, Window(69, 69), inputs)], [full], [1e-12])
+    problem.assert_close([run(engine, Window(69, 69), inputs)], [full], [1e-12])
 
 
 def test_c_all_tokens_global_is_full(engine):
     inputs = arrays(70)
     full = run(engine, None, inputs)
     mask = AnyOf((Window(2, 2), Global(((0, 70),))))
-    attention_case.assert_close([run(engine, mask, inputs)], [full], [1e-12])
+    problem.assert_close([run(engine, mask, inputs)], [full], [1e-12])
 
 
 def test_d_a_window_of_one_key_returns_its_value(engine):
     inputs = arrays(45)
-    attention_case.assert_close([run(engine, Window(0, 0), inputs)], [inputs[2]], [1e-15])
+    problem.assert_close([run(engine, Window(0, 0), inputs)], [inputs[2]], [1e-15])
 
 
 def test_e_even_and_odd_positions_do_not_meet_at_dilation_two(engine):

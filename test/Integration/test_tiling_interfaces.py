@@ -3,7 +3,7 @@
 
 import subprocess
 
-import attention_case
+import problem
 import pytest
 import reference
 from attention_case import Case
@@ -56,4 +56,4 @@ def test_same_meaning(case, sizes, keys, tmp_path):
     wanted = case.evaluate(inputs)
     done, results = reference.run(tiled, inputs, len(wanted))
     assert done.returncode == 0, done.stderr
-    attention_case.assert_close(results, wanted, [1e-12] * len(wanted))
+    problem.assert_close(results, wanted, [1e-12] * len(wanted))

@@ -63,7 +63,7 @@ def test_pass(flag):
     stem = one.definition.removesuffix("Pass")
     short = stem.removeprefix("Attn")
     sources = find(f"{stem}.cpp") + find(f"{short}.cpp")
-    for target in ("CPU", "Cpu", "NVVM"):  # what the folder says
+    for target in ("CPU", "Cpu", "GPU", "NVVM"):  # what the folder says
         short = short.removeprefix(target)
     sources += find(f"{short}.cpp")
     assert sources, f"expected {short}.cpp"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Exports the corpus of zoo.py to a folder: NAME.mlir and NAME.npz (inputs arg0…, PyTorch's result0) for each model.
 
-NAME is MODEL-IMPLEMENTATION-VARIANT; the variant is `static`, or which extent is dynamic: `batch`, `length`. What
+NAME is MODEL-IMPLEMENTATION-VARIANT; the variant is `static`, or which extent is dynamic: `batch`, `length`, `both`. What
 torch.export or torch-mlir refuses is reported and skipped; the exit status is 0 only when every static export worked.
 """
 
@@ -21,8 +21,8 @@ from attn_compiler import export
 
 
 def variants(case: zoo.Case):
-    """Static, and with one dynamic extent."""
-    return ("static", "batch", "length") if case.dynamic else ("static",)
+    """Static, and with one or two dynamic extents."""
+    return ("static", "batch", "length", "both") if case.dynamic else ("static",)
 
 
 def export_case(case: zoo.Case, implementation: str, variant: str, folder: Path) -> Path:

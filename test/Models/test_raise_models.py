@@ -2,7 +2,7 @@
 """Every attention of every model of the zoo is raised, whatever torch-mlir made of it.
 
 The models are exported here, so the test needs PyTorch, transformers and torch-mlir. Static shapes only: that keeps the
-time modest. export_models.py also writes variants with a dynamic batch or length.
+time modest; test_run_models.py raises them with a dynamic batch and length.
 """
 
 import os
@@ -29,12 +29,17 @@ def raised(path):
     return result.stdout
 
 
-@pytest.mark.parametrize("case, implementation, variant", STATIC, ids=lambda value: getattr(value, "name", value))
-def test_every_attention_is_raised(case, implementation, variant, tmp_path):
-    text = raised(export_models.export_case(case, implementation, variant, tmp_path))
+def check_attentions(case, path):
+    """Every attention of the model is raised, its mask to an attribute, its shared heads to a map."""
+    text = raised(path)
     attentions = re.findall(r"attn\.attention .*", text)
     assert len(attentions) == case.attentions
     causal = [line for line in attentions if "mask #attn" in line]
     assert len(causal) == case.masked, "expected masks of positions as attributes"
     grouped = re.search(r"d1 floordiv 2", text) is not None
     assert grouped == case.grouped, "expected shared key heads to stay shared"
+
+
+@pytest.mark.parametrize("case, implementation, variant", STATIC, ids=lambda value: getattr(value, "name", value))
+def test_every_attention_is_raised(case, implementation, variant, tmp_path):
+    check_attentions(case, export_models.export_case(case, implementation, variant, tmp_path))

@@ -180,6 +180,7 @@ CASES = [
 
 
 def dynamic_shapes(case: Case, extent: str):
-    """The `dynamic_shapes` that make batch or length dynamic; torch-mlir infers wrong shapes for both at once."""
+    """The `dynamic_shapes` that make the batch, the length or both dynamic."""
     batch, length = torch.export.Dim("batch", min=2, max=64), torch.export.Dim("length", min=2, max=32)
-    return (tuple({0: batch} if extent == "batch" else {1: length} for _ in range(case.dynamic)),)
+    dims = {"batch": {0: batch}, "length": {1: length}, "both": {0: batch, 1: length}}[extent]
+    return (tuple(dict(dims) for _ in range(case.dynamic)),)

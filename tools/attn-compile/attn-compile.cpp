@@ -29,12 +29,27 @@ struct Flags {
   cl::opt<std::string> cpu{"cpu", cl::init("native"),
                            cl::desc("CPU: native, x86-64-v3, znver4, ..."),
                            cl::cat(category)};
+  cl::opt<std::string> sm{
+      "sm", cl::init("80,90"), cl::value_desc("list"),
+      cl::desc("GPU architectures of --target=nvptx: 80, 86, 89, 90, 90a, ..."),
+      cl::cat(category)};
+  cl::opt<std::string> ptxas{"ptxas", cl::value_desc("file"),
+                             cl::desc("NVIDIA's assembler; default: found"),
+                             cl::cat(category)};
+  cl::opt<bool> embedIR{"embed-ir",
+                        cl::desc("Put the kernels' LLVM IR into the library, "
+                                 "for attn-run --simulate"),
+                        cl::cat(category)};
   cl::opt<EmitKind> emit{
       "emit", cl::init(EmitKind::SharedLibrary), cl::desc("Kind of output"),
       cl::values(clEnumValN(EmitKind::MLIR, "mlir", "MLIR after --to"),
                  clEnumValN(EmitKind::LLVMIR, "llvm", "LLVM IR"),
                  clEnumValN(EmitKind::Assembly, "asm", "assembly"),
                  clEnumValN(EmitKind::Object, "obj", "object file"),
+                 clEnumValN(EmitKind::Ptx, "ptx", "PTX"),
+                 clEnumValN(EmitKind::Cubin, "cubin", "GPU machine code"),
+                 clEnumValN(EmitKind::Fatbin, "fatbin",
+                            "PTX and machine code of every --sm"),
                  clEnumValN(EmitKind::SharedLibrary, "so", "shared library")),
       cl::cat(category)};
   cl::list<std::string> forms{
@@ -45,8 +60,13 @@ struct Flags {
                                cl::desc("Limits that estimates are for"),
                                cl::cat(category)};
   cl::opt<int64_t> steps{"steps", cl::init(0), cl::value_desc("CAPACITY"),
-                         cl::desc("Add entries NAME_step, piece by piece"),
+                         cl::desc("Add entries NAME_step, piece by piece, and "
+                                  "NAME_token, one position"),
                          cl::cat(category)};
+  cl::opt<int64_t> pageSize{
+      "page-size", cl::init(0), cl::value_desc("POSITIONS"),
+      cl::desc("Caches of these in pages, with an index table"),
+      cl::cat(category)};
   cl::opt<Phase> from{"from", cl::init(Phase::Import),
                       cl::desc("First phase to run"), phaseValues(),
                       cl::cat(category)};
@@ -81,10 +101,14 @@ int main(int argc, char **argv) {
   options.output = flags.output;
   options.target = flags.target;
   options.cpu = flags.cpu;
+  options.sm = flags.sm;
+  options.ptxas = flags.ptxas;
+  options.embedIR = flags.embedIR;
   options.emit = flags.emit;
   options.forms = flags.forms;
   options.machine = flags.machine;
   options.steps = flags.steps;
+  options.pageSize = flags.pageSize;
   options.from = flags.from;
   options.to = flags.to;
   options.dumpFolder = flags.dump;

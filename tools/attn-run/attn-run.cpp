@@ -60,6 +60,17 @@ struct CommandLine {
                             cl::desc("Fail above this relative error")};
   cl::opt<bool, true> json{"json", cl::desc("Report as JSON"),
                            cl::location(options.json), cl::cat(category)};
+  Text target{"target", cl::location(options.target),
+              cl::desc("Target, for IR: cpu or nvptx"), cl::cat(category)};
+  Text sm{"sm", cl::location(options.sm), cl::value_desc("list"),
+          cl::desc("GPU architectures, for IR"), cl::cat(category)};
+  cl::opt<bool, true> simulate{
+      "simulate", cl::location(options.simulate), cl::cat(category),
+      cl::desc("Execute the kernels of a library for GPUs on the CPU, with "
+               "checks and counts")};
+  cl::opt<uint64_t> simulationOrder{
+      "simulation-order", cl::value_desc("seed"), cl::init(0),
+      cl::desc("Order of blocks and warps; 0: ascending"), cl::cat(category)};
   Texts forms{"form", cl::value_desc("[LABEL:]FORM[,KEY=VALUE]...|@FILE"),
               cl::desc("Form of attention, for IR; may be repeated"),
               cl::location(options.forms), cl::cat(category)};
@@ -88,6 +99,9 @@ int main(int argc, char **argv) {
   if (line.tolerance.getNumOccurrences())
     options.tolerance = line.tolerance;
   options.integerLimit = line.integerLimit;
+  options.simulationOrder = line.simulationOrder;
+  if (options.simulate && options.target.empty())
+    options.target = "nvptx";
   if (options.compiler.empty()) {
     std::string self = sys::fs::getMainExecutable(argv[0], (void *)&main);
     options.compiler = (sys::path::parent_path(self) + "/attn-compile").str();

@@ -7,13 +7,12 @@ projects the result, and moves the memories on, what leaves being compressed by 
 
 from __future__ import annotations
 
-import pathlib
 
 import numpy as np
 
 from .. import tensors
 from ..cases import Case
-from . import Prepared, Settings
+from . import Prepared, Settings, ours
 
 RATE = 4
 WEIGHTS = ("to_q", "to_k", "to_v", "to_out")
@@ -170,14 +169,9 @@ def layer_text(case: Case) -> str:
 
 
 def prepare_ours(case: Case, inputs, settings: Settings) -> Prepared:
-    import attn_compiler
-
     is_layer = case.kind == "compressive-layer"
-    source = pathlib.Path(settings.build) / "ir" / f"{case.id}.mlir"
-    source.parent.mkdir(parents=True, exist_ok=True)
-    source.write_text(layer_text(case) if is_layer else attention_text(case))
-    attn_compiler.set_num_threads(settings.threads)
-    module, given = attn_compiler.compile(source), operands(case)
+    module = ours.compiled(case, layer_text(case) if is_layer else attention_text(case), settings)
+    given = operands(case)
     if is_layer:
         arguments = [given[name] for name in ("tokens", "memory", "compressed", "positions")]
         outputs = [tensors.aligned(given["tokens"].shape, np.float32) for _ in range(3)]

@@ -8,13 +8,12 @@ leaves a bucket's own keys out), so only results of our convention are checked.
 from __future__ import annotations
 
 import ctypes
-import pathlib
 
 import numpy as np
 
-from .. import tensors
+from .. import ir, tensors
 from ..cases import Case
-from . import Prepared, Settings, Unsupported, limit
+from . import Prepared, Settings, Unsupported, limit, ours
 
 CHUNK = 64
 
@@ -82,13 +81,7 @@ def _error(case: Case, inputs, w, output):
 
 
 def prepare_ours(case: Case, inputs, settings: Settings) -> Prepared:
-    import attn_compiler
-
-    source = pathlib.Path(settings.build) / "ir" / f"{case.id}.mlir"
-    source.parent.mkdir(parents=True, exist_ok=True)
-    source.write_text(text(case))
-    attn_compiler.set_num_threads(settings.threads)
-    module = attn_compiler.compile(source)
+    module = ours.compiled(case, text(case), settings)
     output = tensors.aligned(case.query_shape, np.float32)
     w = projection(case) if case.features else None
     arguments = [*inputs, *([w] if case.features else [])]
@@ -107,17 +100,10 @@ def prepare_error(case: Case, inputs, settings: Settings) -> Prepared:
 
     Queries and keys have a quarter of the usual length: the variance of features grows with e^(|q + k|^2).
     """
-    import attn_compiler
-
-    from .. import ir
-
     query, key, value = 0.25 * inputs[0], 0.25 * inputs[1], inputs[2]
-    source = pathlib.Path(settings.build) / "ir" / f"{case.id}.mlir"
-    source.parent.mkdir(parents=True, exist_ok=True)
-    source.write_text(ir.text(case))
-    attn_compiler.set_num_threads(settings.threads)
     hyperbolic = "true" if case.case.startswith("favor-error-hyperbolic") else "false"
-    module = attn_compiler.compile(source, form=f"favor,features={case.features},hyperbolic={hyperbolic}")
+    form = f"favor,features={case.features},hyperbolic={hyperbolic}"
+    module = ours.compiled(case, ir.text(case), settings, form)
     output = tensors.aligned(case.query_shape, np.float32)
 
     def error() -> float:

@@ -7,13 +7,12 @@ A model's projections are weights: the peers get them as constants, we as argume
 from __future__ import annotations
 
 import ctypes
-import pathlib
 
 import numpy as np
 
 from .. import tensors
 from ..cases import Case
-from . import Prepared, Settings, Unsupported, limit
+from . import Prepared, Settings, Unsupported, limit, ours
 
 DOMAIN = "(b, h, i, j, s, d, e)"
 
@@ -67,13 +66,7 @@ def _prepared(case: Case, inputs, matrices, run, output) -> Prepared:
 
 
 def prepare_ours(case: Case, inputs, settings: Settings) -> Prepared:
-    import attn_compiler
-
-    source = pathlib.Path(settings.build) / "ir" / f"{case.id}.mlir"
-    source.parent.mkdir(parents=True, exist_ok=True)
-    source.write_text(text(case))
-    attn_compiler.set_num_threads(settings.threads)
-    module = attn_compiler.compile(source)
+    module = ours.compiled(case, text(case), settings)
     output, matrices = tensors.aligned(case.query_shape, np.float32), projections(case)
     return _prepared(case, inputs, matrices, lambda: module.main(*inputs, *matrices, out=output), lambda: output)
 

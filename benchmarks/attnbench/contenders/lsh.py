@@ -8,13 +8,12 @@ the bucket; what they compute is not what we compute, so only our result is chec
 from __future__ import annotations
 
 import ctypes
-import pathlib
 
 import numpy as np
 
 from .. import tensors
 from ..cases import Case
-from . import Prepared, Settings, Unsupported, limit
+from . import Prepared, Settings, Unsupported, limit, ours
 
 CHUNK = 64
 
@@ -97,13 +96,7 @@ def expected_rows(case: Case, x, value, g, rows) -> np.ndarray:
 
 
 def prepare_ours(case: Case, inputs, settings: Settings) -> Prepared:
-    import attn_compiler
-
-    source = pathlib.Path(settings.build) / "ir" / f"{case.id}.mlir"
-    source.parent.mkdir(parents=True, exist_ok=True)
-    source.write_text(text(case))
-    attn_compiler.set_num_threads(settings.threads)
-    module = attn_compiler.compile(source)
+    module = ours.compiled(case, text(case), settings)
     output, g = tensors.aligned(case.query_shape, np.float32), rotations(case)
     x, value = inputs[0], inputs[2]
 
@@ -119,8 +112,6 @@ def prepare_ours(case: Case, inputs, settings: Settings) -> Prepared:
 def prepare_exact(case: Case, inputs, settings: Settings) -> Prepared:
     """Our own exact causal kernel on the same tokens: where hashing starts to pay."""
     import dataclasses
-
-    from . import ours
 
     exact = dataclasses.replace(case, case="causal", kind="attention")
     made = ours.prepare(exact, (inputs[0], inputs[0], inputs[2]), settings)

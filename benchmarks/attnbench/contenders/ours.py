@@ -22,14 +22,19 @@ def typed(array):
     return array.view(ml_dtypes.bfloat16)
 
 
-def prepare(case: Case, inputs, settings: Settings) -> Prepared:
+def compiled(case: Case, text: str, settings: Settings, form: str | None = None):
+    """The module of a case's IR, which stays in the build folder for those who want to look at it."""
     import attn_compiler
 
     source = pathlib.Path(settings.build) / "ir" / f"{case.id}.mlir"
     source.parent.mkdir(parents=True, exist_ok=True)
-    source.write_text(ir.text(case))
+    source.write_text(text)
     attn_compiler.set_num_threads(settings.threads)
-    module = attn_compiler.compile(source)
+    return attn_compiler.compile(source, form=form)
+
+
+def prepare(case: Case, inputs, settings: Settings) -> Prepared:
+    module = compiled(case, ir.text(case), settings)
     output = tensors.aligned(case.query_shape, inputs[0].dtype)
     arguments = [typed(array) for array in inputs]
     result = typed(output)

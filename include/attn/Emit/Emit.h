@@ -10,16 +10,32 @@
 #define ATTN_EMIT_EMIT_H
 
 #include "attn/Emit/CpuDescription.h"
+#include "attn/Emit/GpuDescription.h"
 
 #include "mlir/IR/BuiltinOps.h"
 
 namespace mlir::attn {
 
-enum class EmitKind { MLIR, LLVMIR, Assembly, Object, SharedLibrary };
+enum class EmitKind {
+  MLIR,
+  LLVMIR,
+  Assembly,
+  Object,
+  SharedLibrary,
+  Ptx,
+  Cubin,
+  Fatbin
+};
 
 struct EmitOptions {
   EmitKind kind = EmitKind::SharedLibrary;
   CpuDescription cpu;
+  /// The GPUs that kernels are compiled for; empty for a target without.
+  SmallVector<GpuArchitecture> architectures;
+  /// The assembler for kernels; empty to look for it.
+  std::string ptxas;
+  /// Whether a library carries its kernels as LLVM IR besides, for simulation.
+  bool embedIR = false;
   /// Where constants of 64 KiB and more go that are not part of the text, for
   /// the textual kinds; empty for the output's name with `.weights` appended.
   std::string weightsPath;

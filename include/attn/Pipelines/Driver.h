@@ -17,6 +17,12 @@ struct CompileOptions {
   std::string input, output;
   std::string target = "cpu";
   std::string cpu = "native";
+  /// Architectures of GPUs, as `80,90a`.
+  std::string sm = "80,90";
+  /// The assembler for kernels; empty to look for it.
+  std::string ptxas;
+  /// Whether a library carries its kernels as LLVM IR, for simulation.
+  bool embedIR = false;
   EmitKind emit = EmitKind::SharedLibrary;
   /// Forms that attention is rewritten to, as attn-assign-forms takes them.
   std::vector<std::string> forms;
@@ -24,6 +30,8 @@ struct CompileOptions {
   std::string machine;
   /// Positions that the caches of steps have room for; 0 for no steps.
   int64_t steps = 0;
+  /// Positions of a page of these caches; 0 for caches in one piece.
+  int64_t pageSize = 0;
   /// The first phase to run, and the last.
   Phase from = Phase::Import, to = Phase::Emit;
   /// A folder for the IR after every phase; empty for none.

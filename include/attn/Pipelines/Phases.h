@@ -40,6 +40,11 @@ void buildPhasePipeline(Phase phase, OpPassManager &manager,
                         const CpuPipelineOptions &options,
                         const RewritePipelineOptions &rewrite);
 
+/// The same for NVIDIA GPUs.
+void buildGpuPhasePipeline(Phase phase, OpPassManager &manager,
+                           const CpuPipelineOptions &options,
+                           const RewritePipelineOptions &rewrite);
+
 } // namespace mlir::attn
 
 #endif // ATTN_PIPELINES_PHASES_H

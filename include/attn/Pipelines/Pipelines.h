@@ -50,6 +50,11 @@ struct RewritePipelineOptions : PassPipelineOptions<RewritePipelineOptions> {
       llvm::cl::desc("Positions that the caches of steps have room for; 0 for "
                      "no steps"),
       llvm::cl::init(0)};
+  Option<int64_t> pageSize{
+      *this, "page-size",
+      llvm::cl::desc("Positions of a page of the caches of steps; 0 for caches "
+                     "in one piece"),
+      llvm::cl::init(0)};
 };
 
 /// The pipelines of the phases; Phases.def says what each is for. Every one
@@ -69,6 +74,12 @@ void buildCpuBufferizePipeline(OpPassManager &manager,
                                const CpuPipelineOptions &options);
 void buildCpuToLLVMPipeline(OpPassManager &manager,
                             const CpuPipelineOptions &options);
+
+/// The phases tile and target for NVIDIA GPUs, and the part of the latter that
+/// takes kernels to the NVVM dialect.
+void buildGpuTilePipeline(OpPassManager &manager);
+void buildGpuTargetPipeline(OpPassManager &manager);
+void buildGpuKernelPipeline(OpPassManager &manager);
 
 void registerPipelines();
 

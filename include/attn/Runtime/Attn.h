@@ -31,7 +31,9 @@ typedef enum {
   ATTN_BAD_LIBRARY =
       3, // not a compiled library, damaged, or not for this machine
   ATTN_OUT_OF_MEMORY = 4,
-  ATTN_FAILED = 5, // the compiled code reported an error
+  ATTN_FAILED = 5, // the compiled code, or a driver, reported an error
+  ATTN_NO_DEVICE =
+      6, // no driver, no GPU, or none that the library has code for
 } AttnStatus;
 
 // What the manifest says of one argument or result. All pointers live as long
@@ -77,19 +79,29 @@ ATTN_API AttnStatus attn_module_result(const AttnModule *module, int64_t entry,
 ATTN_API AttnStatus attn_module_result_shapes(
     const AttnModule *module, int64_t entry, const DLTensor *const *inputs,
     int64_t num_inputs, int64_t *const *shapes, int64_t num_results);
-// Allocates every result for these inputs. Each tensor is freed by its own
-// deleter, and may outlive the module.
+// Allocates every result for these inputs, on their device. Each tensor is
+// freed by its own deleter, and may outlive the module.
 ATTN_API AttnStatus attn_module_allocate(
     const AttnModule *module, int64_t entry, const DLTensor *const *inputs,
     int64_t num_inputs, DLManagedTensor **outputs, int64_t num_outputs);
-// Runs the entry. Tensors are row-major and contiguous, on the CPU, aligned to
-// their element (or to what the manifest asks for), of positive extents; no
-// output may overlap an input or another output.
+// Runs the entry. Tensors are row-major and contiguous, on the CPU or, for a
+// library for GPUs, all on one of them; aligned to their element (or to what
+// the manifest asks for), of positive extents; no output may overlap an input
+// or another output. On a GPU, the work is put on the default stream, and is
+// done when the function returns.
 ATTN_API AttnStatus attn_module_call(const AttnModule *module, int64_t entry,
                                      const DLTensor *const *inputs,
                                      int64_t num_inputs,
                                      const DLTensor *const *outputs,
                                      int64_t num_outputs);
+
+// The same for a library for GPUs on a CUstream of the tensors' device (null:
+// the default stream). The work may still be going on when the function
+// returns, so its arguments must live, and its errors may come later.
+ATTN_API AttnStatus attn_module_call_on_stream(
+    const AttnModule *module, int64_t entry, const DLTensor *const *inputs,
+    int64_t num_inputs, const DLTensor *const *outputs, int64_t num_outputs,
+    void *stream);
 
 // Threads used by one call, the calling thread included. 0 restores the
 // default: ATTN_NUM_THREADS, else OMP_NUM_THREADS, else the CPUs that the

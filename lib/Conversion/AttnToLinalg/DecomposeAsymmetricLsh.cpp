@@ -14,7 +14,6 @@
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/IR/IRMapping.h"
 
 #include <limits>
 
@@ -319,15 +318,8 @@ void AsymmetricLshBuilder::fillScoreMod(Region &region, Value met) {
                                TypeRange{type, index, index, index, index},
                                SmallVector<Location>(5, loc));
   Value score = block->getArgument(0);
-  if (!op.getScoreMod().empty()) {
-    Block &own = op.getScoreMod().front();
-    IRMapping mapping;
-    mapping.map(own.getArguments(), block->getArguments());
-    for (Operation &inner : own.without_terminator())
-      b.clone(inner, mapping);
-    score =
-        mapping.lookupOrDefault(cast<YieldOp>(own.getTerminator()).getValue());
-  }
+  if (!op.getScoreMod().empty())
+    score = inlineScalarRegion(b, op.getScoreMod(), block->getArguments());
   Value isMet = tensor::ExtractOp::create(b, loc, met,
                                           block->getArguments().drop_front());
   YieldOp::create(

@@ -14,7 +14,6 @@
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/IR/IRMapping.h"
 
 #include <cmath>
 #include <limits>
@@ -183,15 +182,8 @@ Value LinearDecomposer::applyMap(OpBuilder &at, Value u) {
   case FeatureMap::Relu:
   case FeatureMap::GeneralizedRelu:
     return arith::MaximumFOp::create(at, loc, u, zero);
-  case FeatureMap::Custom: {
-    IRMapping mapping;
-    Block &block = op.getFeature().front();
-    mapping.map(block.getArgument(0), u);
-    for (Operation &inner : block.without_terminator())
-      at.clone(inner, mapping);
-    return mapping.lookupOrDefault(
-        cast<YieldOp>(block.getTerminator()).getValue());
-  }
+  case FeatureMap::Custom:
+    return inlineScalarRegion(at, op.getFeature(), u);
   case FeatureMap::SoftmaxPositive:
   case FeatureMap::SoftmaxHyperbolic:
     break;

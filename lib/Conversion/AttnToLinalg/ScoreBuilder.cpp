@@ -183,15 +183,11 @@ Value ScoreBuilder::buildRelativeProducts(Value products) {
       });
 }
 
-/// Clones a score-mod region for one score.
-static Value inlineScoreMod(OpBuilder &b, Region &region, Value score,
-                            const PairPosition &at) {
+Value mlir::attn::inlineScalarRegion(OpBuilder &b, Region &region,
+                                     ValueRange arguments) {
   Block &block = region.front();
   IRMapping mapping;
-  Value arguments[] = {score, at.batch, at.head, at.query, at.key};
-  for (auto [argument, value] :
-       llvm::zip_equal(block.getArguments(), arguments))
-    mapping.map(argument, value);
+  mapping.map(block.getArguments(), arguments);
   for (Operation &op : block.without_terminator())
     b.clone(op, mapping);
   return mapping.lookupOrDefault(
@@ -223,7 +219,8 @@ Value ScoreBuilder::finishScore(OpBuilder &b, Value score, Value biasElement,
     at = position(b, indices);
   }
   if (scoreMod)
-    score = inlineScoreMod(b, *scoreMod, score, at);
+    score = inlineScalarRegion(b, *scoreMod,
+                               {score, at.batch, at.head, at.query, at.key});
   if (biasElement)
     score = arith::AddFOp::create(b, loc, score,
                                   convertFloat(b, loc, biasElement, type));

@@ -28,6 +28,11 @@ Value filledTensor(OpBuilder &builder, Location loc,
 /// that -inf - -inf does not arise.
 Value finiteMax(OpBuilder &builder, Location loc, Value max);
 
+/// Clones a region of one block that ends in attn.yield, with `arguments` in
+/// place of the block's; what it yields.
+Value inlineScalarRegion(OpBuilder &builder, Region &region,
+                         ValueRange arguments);
+
 using ScalarBody = function_ref<Value(OpBuilder &, Location, ValueRange)>;
 
 /// One linalg.generic with one destination over the dimensions `dims` of a

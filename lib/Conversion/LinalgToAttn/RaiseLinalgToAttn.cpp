@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "AttentionMatch.h"
+#include "RaisePass.h"
 
 #include "attn/Conversion/Passes.h"
 
@@ -32,23 +33,10 @@ using namespace mlir::attn::raise;
 /// Whether an operation may be the last one of an attention: a sum of products,
 /// or a division after it.
 static bool mayEndAttention(linalg::LinalgOp op) {
-  if (op->getNumResults() != 1 || !op.hasPureTensorSemantics() ||
-      !isa<RankedTensorType>(op->getResult(0).getType()))
-    return false;
-  Operation *last =
-      op.getBlock()->getTerminator()->getOperand(0).getDefiningOp();
+  Operation *last = findLastScalarOp(op);
   if (op.getNumReductionLoops() == 0)
     return isa_and_nonnull<arith::DivFOp>(last);
   return isa_and_nonnull<arith::AddFOp>(last);
-}
-
-/// Erases what nothing uses any more, last operations first.
-static void eraseDeadOps(Operation *root) {
-  SmallVector<Operation *> ops;
-  root->walk<WalkOrder::PreOrder>([&](Operation *op) { ops.push_back(op); });
-  for (Operation *op : llvm::reverse(ops))
-    if (op != root && isOpTriviallyDead(op))
-      op->erase();
 }
 
 namespace {
@@ -107,17 +95,8 @@ private:
 
   void report(linalg::LinalgOp op, const Mismatch &mismatch) {
     ++numMissed;
-    remark::missed(
-        op->getLoc(),
-        remark::RemarkOpts::name("AttentionMissed").category(DEBUG_TYPE))
-        << mismatch.reason;
-    if (!remarks)
-      return;
-    InFlightDiagnostic diagnostic =
-        op->emitRemark("not raised to attn.attention: ") << mismatch.reason;
-    if (mismatch.culprit)
-      diagnostic.attachNote(mismatch.culprit.getLoc())
-          << "this value broke the match";
+    reportMissed(op, mismatch, DEBUG_TYPE, "AttentionMissed",
+                 AttentionOp::getOperationName(), remarks);
   }
 };
 } // namespace

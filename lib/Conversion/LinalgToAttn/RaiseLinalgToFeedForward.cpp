@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "FeedForwardMatch.h"
+#include "RaisePass.h"
 
 #include "attn/Conversion/Passes.h"
 
@@ -31,11 +32,7 @@ using namespace mlir::attn::raise;
 /// Whether an operation may be the last one of a layer: a sum of products, or
 /// the sum with a bias after it.
 static bool mayEndLayer(linalg::LinalgOp op) {
-  if (op->getNumResults() != 1 || !op.hasPureTensorSemantics() ||
-      !isa<RankedTensorType>(op->getResult(0).getType()))
-    return false;
-  Operation *last =
-      op.getBlock()->getTerminator()->getOperand(0).getDefiningOp();
+  Operation *last = findLastScalarOp(op);
   while (isa_and_nonnull<arith::TruncFOp>(last))
     last = last->getOperand(0).getDefiningOp();
   return isa_and_nonnull<arith::AddFOp>(last);
@@ -63,15 +60,6 @@ static llvm::SetVector<Operation *> collectInner(Operation *last, Value input) {
     llvm::append_range(pending, op->getUsers());
   }
   return inner;
-}
-
-/// Erases what nothing uses any more, last operations first.
-static void eraseDeadOps(Operation *root) {
-  SmallVector<Operation *> ops;
-  root->walk<WalkOrder::PreOrder>([&](Operation *op) { ops.push_back(op); });
-  for (Operation *op : llvm::reverse(ops))
-    if (op != root && isOpTriviallyDead(op))
-      op->erase();
 }
 
 namespace {
@@ -160,17 +148,8 @@ private:
 
   void report(linalg::LinalgOp op, const Mismatch &mismatch) {
     ++numMissed;
-    remark::missed(
-        op->getLoc(),
-        remark::RemarkOpts::name("FeedForwardMissed").category(DEBUG_TYPE))
-        << mismatch.reason;
-    if (!remarks)
-      return;
-    InFlightDiagnostic diagnostic =
-        op->emitRemark("not raised to attn.feed_forward: ") << mismatch.reason;
-    if (mismatch.culprit)
-      diagnostic.attachNote(mismatch.culprit.getLoc())
-          << "this value broke the match";
+    reportMissed(op, mismatch, DEBUG_TYPE, "FeedForwardMissed",
+                 FeedForwardOp::getOperationName(), remarks);
   }
 
   /// Operations that a raised layer replaced.

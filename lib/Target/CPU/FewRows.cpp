@@ -104,16 +104,8 @@ SmallVector<Value> FewRowsEmitter::emitDots(Value column) {
 /// Lane i of the result is the sum of all lanes of vector i.
 Value FewRowsEmitter::reduceAll(SmallVector<Value> vectors) {
   for (int64_t half = lanes / 2; half > 0; half /= 2) {
-    SmallVector<int64_t> low, high;
-    for (int64_t lane = 0; lane < lanes; ++lane) {
-      low.push_back(lane & half ? lanes + lane - half : lane);
-      high.push_back(lane & half ? lanes + lane : lane + half);
-    }
     for (int64_t i = 0; i < half; ++i) {
-      Value kept = vector::ShuffleOp::create(k.b, k.loc, vectors[i],
-                                             vectors[i + half], low);
-      Value moved = vector::ShuffleOp::create(k.b, k.loc, vectors[i],
-                                              vectors[i + half], high);
+      auto [kept, moved] = k.butterfly(vectors[i], vectors[i + half], half);
       vectors[i] = k.addf(kept, moved);
     }
   }

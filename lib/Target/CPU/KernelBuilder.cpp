@@ -104,6 +104,18 @@ Value scaleByPowerOfTwo(KernelBuilder &k, Value p, Value w) {
 }
 } // namespace
 
+std::pair<Value, Value> KernelBuilder::butterfly(Value x, Value y,
+                                                 int64_t half) {
+  int64_t lanes = cast<VectorType>(x.getType()).getNumElements();
+  SmallVector<int64_t> low, high;
+  for (int64_t lane = 0; lane < lanes; ++lane) {
+    low.push_back(lane & half ? lanes + lane - half : lane);
+    high.push_back(lane & half ? lanes + lane : lane + half);
+  }
+  return {vector::ShuffleOp::create(b, loc, x, y, low),
+          vector::ShuffleOp::create(b, loc, x, y, high)};
+}
+
 Value KernelBuilder::exp2(Value x, Value lowered) {
   bool isScalar = !isa<VectorType>(x.getType());
   Type element = getElementTypeOrSelf(x.getType());

@@ -157,3 +157,30 @@ void attn::cpu::emitMicroKernel(KernelBuilder &k, MicroKernelShape shape,
       k.store(result[r * shape.vectors + v], c.memref,
               offsetIndices(k, c, Value(), r, Value(), v * shape.lanes));
 }
+
+void attn::cpu::emitStrips(KernelBuilder &k, Value memref, int64_t dim,
+                           int64_t height,
+                           function_ref<void(Value, int64_t)> strip) {
+  auto type = cast<MemRefType>(memref.getType());
+  int64_t extent = type.getDimSize(dim);
+  bool isStatic = !type.isDynamicDim(dim);
+  Value rows = k.dim(memref, dim);
+  Value whole = k.mul(
+      k.b.createOrFold<arith::DivUIOp>(k.loc, rows, k.index(height)), height);
+  if (!isStatic || extent >= height)
+    k.forLoop(k.index(0), whole, height,
+              [&](Value row) { strip(row, height); });
+  Value row = whole, rest = k.sub(rows, whole);
+  for (int64_t size = llvm::bit_floor<uint64_t>(height - 1); size >= 1;
+       size /= 2) {
+    if (isStatic) {
+      if (extent % height & size)
+        strip(row, size);
+      row = k.add(row, extent % height & size);
+      continue;
+    }
+    Value part = k.b.createOrFold<arith::AndIOp>(k.loc, rest, k.index(size));
+    k.ifThen(k.less(k.index(0), part), [&] { strip(row, size); });
+    row = k.add(row, part);
+  }
+}

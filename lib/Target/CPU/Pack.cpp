@@ -72,17 +72,11 @@ void attn::cpu::emitTranspose(KernelBuilder &k,
                               SmallVectorImpl<Value> &square) {
   int64_t lanes = square.size();
   for (int64_t half = lanes / 2; half > 0; half /= 2) {
-    SmallVector<int64_t> low, high;
-    for (int64_t lane = 0; lane < lanes; ++lane) {
-      low.push_back(lane & half ? lanes + lane - half : lane);
-      high.push_back(lane & half ? lanes + lane : lane + half);
-    }
     for (int64_t row = 0; row < lanes; ++row) {
       if (row & half)
         continue;
-      Value a = square[row], b = square[row + half];
-      square[row] = vector::ShuffleOp::create(k.b, k.loc, a, b, low);
-      square[row + half] = vector::ShuffleOp::create(k.b, k.loc, a, b, high);
+      std::tie(square[row], square[row + half]) =
+          k.butterfly(square[row], square[row + half], half);
     }
   }
 }

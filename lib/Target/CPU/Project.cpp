@@ -43,27 +43,7 @@ void ProjectEmitter::emitPanel(Value column, int64_t vectors) {
                     {op.getAcc(), {slot, column}}, {k.index(0), depth},
                     /*accumulate=*/true);
   };
-  int64_t numSlots = acc.getDimSize(0);
-  bool isStatic = !ShapedType::isDynamic(numSlots);
-  Value slots = k.dim(op.getAcc(), 0);
-  Value whole = k.mul(
-      k.b.createOrFold<arith::DivUIOp>(k.loc, slots, k.index(height)), height);
-  if (!isStatic || numSlots >= height)
-    k.forLoop(k.index(0), whole, height,
-              [&](Value slot) { strip(slot, height); });
-  Value slot = whole, rest = k.sub(slots, whole);
-  for (int64_t size = llvm::bit_floor<uint64_t>(height - 1); size >= 1;
-       size /= 2) {
-    if (isStatic) {
-      if (numSlots % height & size)
-        strip(slot, size);
-      slot = k.add(slot, numSlots % height & size);
-      continue;
-    }
-    Value part = k.b.createOrFold<arith::AndIOp>(k.loc, rest, k.index(size));
-    k.ifThen(k.less(k.index(0), part), [&] { strip(slot, size); });
-    slot = k.add(slot, part);
-  }
+  emitStrips(k, op.getAcc(), 0, height, strip);
 }
 
 void ProjectEmitter::emit() {

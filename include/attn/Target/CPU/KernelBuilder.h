@@ -83,6 +83,9 @@ public:
     return vector::ReductionOp::create(b, loc, vector::CombiningKind::MAXNUMF,
                                        vector);
   }
+  /// A step of a butterfly over two vectors, `half` being a power of two: the
+  /// lanes of both whose number lacks that bit, and those that have it.
+  std::pair<Value, Value> butterfly(Value x, Value y, int64_t half);
   /// Lanes below `count` are set; `count` may be negative or beyond the vector.
   Value maskBelow(int64_t lanes, Value count) {
     return vector::CreateMaskOp::create(

@@ -55,6 +55,12 @@ SmallVector<Value> emitProduct(KernelBuilder &k, MicroKernelShape shape,
 void emitMicroKernel(KernelBuilder &k, MicroKernelShape shape, TileRef a,
                      TileRef b, TileRef c, DepthRange depth, bool accumulate);
 
+/// Covers a memref's dimension with strips of `height`, the rest with strips
+/// whose heights are powers of two; `strip` emits the one that begins at its
+/// first argument.
+void emitStrips(KernelBuilder &k, Value memref, int64_t dim, int64_t height,
+                function_ref<void(Value, int64_t)> strip);
+
 } // namespace mlir::attn::cpu
 
 #endif // ATTN_TARGET_CPU_MICROKERNEL_H

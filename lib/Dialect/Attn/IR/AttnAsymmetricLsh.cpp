@@ -6,7 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "OperandMaps.h"
+#include "OperandDescriber.h"
 #include "ScoreMod.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -31,25 +31,16 @@ RankedTensorType typeOf(Value value) {
 
 /// Describes the operands with maps (C2).
 OperandMaps mlir::attn::getOperandMaps(LshOp op) {
-  SmallVector<MappedOperand> operands;
-  auto add = [&](StringRef name, MutableOperandRange range,
-                 SmallVector<unsigned> required,
-                 SmallVector<unsigned> allowed = {D::kBatch, D::kHead}) {
-    if (range.empty())
-      return;
-    OpOperand &operand = *range.begin();
-    operands.push_back({name, operand.get(), op.getMapOf(operand),
-                        std::move(required), std::move(allowed),
-                        HeadSharing::None, op.isDpsInit(&operand)});
-  };
-  add("query", op.getQueryMutable(), {D::kQuery, D::kHeadSize});
-  add("key", op.getKeyMutable(), {D::kKey, D::kHeadSize});
-  add("value", op.getValueMutable(), {D::kKey, D::kValueSize});
-  add("query_valid", op.getQueryValidMutable(), {D::kQuery}, {D::kBatch});
-  add("key_valid", op.getKeyValidMutable(), {D::kKey}, {D::kBatch});
-  add("output", op.getOutputMutable(), {D::kQuery, D::kValueSize});
-  add("lse", op.getLseMutable(), {D::kQuery});
-  return OperandMaps(op, Domain{kDimNames}, std::move(operands));
+  OperandDescriber describer(op);
+  describer.add("query", op.getQueryMutable(), {D::kQuery, D::kHeadSize});
+  describer.add("key", op.getKeyMutable(), {D::kKey, D::kHeadSize});
+  describer.add("value", op.getValueMutable(), {D::kKey, D::kValueSize});
+  describer.add("query_valid", op.getQueryValidMutable(), {D::kQuery},
+                {D::kBatch});
+  describer.add("key_valid", op.getKeyValidMutable(), {D::kKey}, {D::kBatch});
+  describer.add("output", op.getOutputMutable(), {D::kQuery, D::kValueSize});
+  describer.add("lse", op.getLseMutable(), {D::kQuery});
+  return OperandMaps(op, Domain{kDimNames}, describer.take());
 }
 
 namespace {

@@ -6,7 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "OperandMaps.h"
+#include "OperandDescriber.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -28,68 +28,45 @@ namespace {
 constexpr StringRef kDimNames[] = {"b", "h", "i", "j", "d", "e", "j - i"};
 constexpr Domain kDomain{kDimNames, AttentionOp::kRelative};
 
-/// Describes the operands of attn.attention (C3).
-class OperandDescriber {
-public:
-  explicit OperandDescriber(AttentionOp op) : op(op) {}
-  SmallVector<MappedOperand> run();
+using D = AttentionOp::Dim;
+} // namespace
 
-private:
-  using D = AttentionOp::Dim;
-  void add(StringRef name, OpOperand &operand, SmallVector<unsigned> required,
-           SmallVector<unsigned> allowed = {D::kBatch, D::kHead});
-  void add(StringRef name, MutableOperandRange operand,
-           SmallVector<unsigned> required,
-           SmallVector<unsigned> allowed = {D::kBatch, D::kHead}) {
-    if (!operand.empty())
-      add(name, *operand.begin(), std::move(required), std::move(allowed));
-  }
-
-  AttentionOp op;
-  SmallVector<MappedOperand> operands;
-};
-
-void OperandDescriber::add(StringRef name, OpOperand &operand,
-                           SmallVector<unsigned> required,
-                           SmallVector<unsigned> allowed) {
-  MappedOperand mapped{name, operand.get(), op.getMapOf(operand),
-                       std::move(required), std::move(allowed)};
+/// What keys, values and the rows of positions may do that others may not.
+static void describeKeys(AttentionOp op, OpOperand &operand,
+                         MappedOperand &mapped) {
   bool isKeyPart = op.getKeyPartOf(operand).has_value();
   if (isKeyPart || operand.get() == op.getRelative())
     mapped.headSharing = HeadSharing::Same;
-  mapped.isOutput = op.isDpsInit(&operand);
   if (isKeyPart && !op.getSegments().empty())
     mapped.ownExtent = D::kKey;
   else if (llvm::is_contained(mapped.required, unsigned(D::kRelative)))
     mapped.ownExtent = D::kRelative;
-  operands.push_back(std::move(mapped));
 }
 
-SmallVector<MappedOperand> OperandDescriber::run() {
-  add("query", op.getQueryMutable(), {D::kQuery, D::kHeadSize});
-  add("key", op.getKeyMutable(), {D::kKey, D::kHeadSize});
-  add("value", op.getValueMutable(), {D::kKey, D::kValueSize});
-  if (op.getBias() && AttentionOp::isRelative(op.getBiasMap()))
-    add("bias", op.getBiasMutable(), {D::kRelative});
-  else
-    add("bias", op.getBiasMutable(), {},
-        {D::kBatch, D::kHead, D::kQuery, D::kKey});
-  add("key_valid", op.getKeyValidMutable(), {D::kKey}, {D::kBatch});
-  add("output", op.getOutputMutable(), {D::kQuery, D::kValueSize});
-  add("lse", op.getLseMutable(), {D::kQuery});
-  add("relative", op.getRelativeMutable(), {D::kRelative, D::kHeadSize},
-      {D::kHead});
-  add("the query of relative", op.getRelativeQueryMutable(),
-      {D::kQuery, D::kHeadSize});
-  add("documents", op.getDocumentsMutable(), {D::kQuery}, {D::kBatch});
-  for (OpOperand &segment : op.getSegmentsMutable())
-    add("segments", segment, {D::kKey}, llvm::to_vector(llvm::seq(0u, 6u)));
-  return std::move(operands);
-}
-} // namespace
-
+/// Describes the operands (C3).
 OperandMaps mlir::attn::getOperandMaps(AttentionOp op) {
-  return OperandMaps(op, kDomain, OperandDescriber(op).run());
+  OperandDescriber<AttentionOp> describer(op, describeKeys);
+  describer.add("query", op.getQueryMutable(), {D::kQuery, D::kHeadSize});
+  describer.add("key", op.getKeyMutable(), {D::kKey, D::kHeadSize});
+  describer.add("value", op.getValueMutable(), {D::kKey, D::kValueSize});
+  if (op.getBias() && AttentionOp::isRelative(op.getBiasMap()))
+    describer.add("bias", op.getBiasMutable(), {D::kRelative});
+  else
+    describer.add("bias", op.getBiasMutable(), {},
+                  {D::kBatch, D::kHead, D::kQuery, D::kKey});
+  describer.add("key_valid", op.getKeyValidMutable(), {D::kKey}, {D::kBatch});
+  describer.add("output", op.getOutputMutable(), {D::kQuery, D::kValueSize});
+  describer.add("lse", op.getLseMutable(), {D::kQuery});
+  describer.add("relative", op.getRelativeMutable(),
+                {D::kRelative, D::kHeadSize}, {D::kHead});
+  describer.add("the query of relative", op.getRelativeQueryMutable(),
+                {D::kQuery, D::kHeadSize});
+  describer.add("documents", op.getDocumentsMutable(), {D::kQuery},
+                {D::kBatch});
+  for (OpOperand &segment : op.getSegmentsMutable())
+    describer.add("segments", segment, {D::kKey},
+                  llvm::to_vector(llvm::seq(0u, 6u)));
+  return OperandMaps(op, kDomain, describer.take());
 }
 
 /// Key and value of one part.

@@ -6,7 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "OperandMaps.h"
+#include "OperandDescriber.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
@@ -25,34 +25,24 @@ constexpr int64_t kMaxSlots = int64_t(1) << 16;
 
 /// Describes the operands (C3).
 OperandMaps mlir::attn::getOperandMaps(LowRankAttentionOp op) {
-  SmallVector<MappedOperand> operands;
-  auto add = [&](StringRef name, OpOperand &operand,
-                 SmallVector<unsigned> required,
-                 SmallVector<unsigned> allowed = {D::kBatch, D::kHead}) {
-    operands.push_back({name, operand.get(), op.getMapOf(operand),
-                        std::move(required), std::move(allowed)});
-    return &operands.back();
-  };
-  add("query", op.getQueryMutable(), {D::kQuery, D::kHeadSize});
-  add("key", op.getKeyMutable(), {D::kKey, D::kHeadSize})->headSharing =
-      HeadSharing::Same;
-  add("value", op.getValueMutable(), {D::kKey, D::kValueSize})->headSharing =
-      HeadSharing::Same;
+  OperandDescriber describer(op);
+  describer.add("query", op.getQueryMutable(), {D::kQuery, D::kHeadSize});
+  describer.add("key", op.getKeyMutable(), {D::kKey, D::kHeadSize})
+      .headSharing = HeadSharing::Same;
+  describer.add("value", op.getValueMutable(), {D::kKey, D::kValueSize})
+      .headSharing = HeadSharing::Same;
   for (auto [name, operand] :
        {std::pair("key_projection", &op.getKeyProjectionMutable()),
         std::pair("value_projection", &op.getValueProjectionMutable())}) {
-    MappedOperand *projection =
-        add(name, *operand, {D::kSlot, D::kKey}, {D::kHead});
-    projection->headSharing = HeadSharing::SameOrOwn;
-    projection->ownExtent = D::kKey; // it may have more columns
+    MappedOperand &projection =
+        describer.add(name, *operand, {D::kSlot, D::kKey}, {D::kHead});
+    projection.headSharing = HeadSharing::SameOrOwn;
+    projection.ownExtent = D::kKey; // it may have more columns
   }
-  if (op.getKeyValid())
-    add("key_valid", *op.getKeyValidMutable().begin(), {D::kKey}, {D::kBatch});
-  add("output", op.getOutputMutable(), {D::kQuery, D::kValueSize})->isOutput =
-      true;
-  if (op.getLse())
-    add("lse", *op.getLseMutable().begin(), {D::kQuery})->isOutput = true;
-  return OperandMaps(op, Domain{kDimNames}, std::move(operands));
+  describer.add("key_valid", op.getKeyValidMutable(), {D::kKey}, {D::kBatch});
+  describer.add("output", op.getOutputMutable(), {D::kQuery, D::kValueSize});
+  describer.add("lse", op.getLseMutable(), {D::kQuery});
+  return OperandMaps(op, Domain{kDimNames}, describer.take());
 }
 
 namespace {

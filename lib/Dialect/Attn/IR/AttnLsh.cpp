@@ -6,7 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "OperandMaps.h"
+#include "OperandDescriber.h"
 #include "ScoreMod.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -30,22 +30,13 @@ RankedTensorType typeOf(Value value) {
 
 /// Describes the operands with maps (C2).
 OperandMaps mlir::attn::getOperandMaps(LshAttentionOp op) {
-  SmallVector<MappedOperand> operands;
-  auto add = [&](StringRef name, OpOperand &operand,
-                 SmallVector<unsigned> required,
-                 SmallVector<unsigned> allowed = {D::kBatch, D::kHead}) {
-    operands.push_back({name, operand.get(), op.getMapOf(operand),
-                        std::move(required), std::move(allowed),
-                        HeadSharing::None, op.isDpsInit(&operand)});
-  };
-  add("x", op.getXMutable(), {D::kPosition, D::kHeadSize});
-  add("value", op.getValueMutable(), {D::kPosition, D::kValueSize});
-  if (op.getValid())
-    add("valid", *op.getValidMutable().begin(), {D::kPosition}, {D::kBatch});
-  add("output", op.getOutputMutable(), {D::kPosition, D::kValueSize});
-  if (op.getLse())
-    add("lse", *op.getLseMutable().begin(), {D::kPosition});
-  return OperandMaps(op, Domain{kDimNames}, std::move(operands));
+  OperandDescriber describer(op);
+  describer.add("x", op.getXMutable(), {D::kPosition, D::kHeadSize});
+  describer.add("value", op.getValueMutable(), {D::kPosition, D::kValueSize});
+  describer.add("valid", op.getValidMutable(), {D::kPosition}, {D::kBatch});
+  describer.add("output", op.getOutputMutable(), {D::kPosition, D::kValueSize});
+  describer.add("lse", op.getLseMutable(), {D::kPosition});
+  return OperandMaps(op, Domain{kDimNames}, describer.take());
 }
 
 namespace {

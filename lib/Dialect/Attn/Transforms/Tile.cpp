@@ -10,6 +10,8 @@
 #include "TileLinear.h"
 #include "Tiler.h"
 
+#include "attn/Conversion/AttnToLinalg/AttnToLinalg.h"
+
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
@@ -43,10 +45,9 @@ void Tiler::chooseQueryTile() {
   int64_t align = rowAlign();
   int64_t headSize = std::max(op.getStaticExtent(D::kHeadSize),
                               op.getStaticExtent(D::kValueSize));
-  // The options are for head sizes up to 64; larger heads get fewer rows for
-  // the same bytes.
-  int64_t limit =
-      options.queryTile * 64 / std::max<int64_t>(64, headSize) / group;
+  // Beyond `full-head-size`, larger heads get fewer rows for the same bytes.
+  int64_t limit = options.queryTile * options.fullHeadSize /
+                  std::max<int64_t>(options.fullHeadSize, headSize) / group;
   if (mask && mask.getMaxSpan())
     limit = std::min(limit, options.queryTile / 2);
   limit = std::max(align, limit / align * align);
@@ -124,6 +125,8 @@ void Tiler::chooseSizes() {
 /// Keys of a tile: those of a whole range where it is short, so that its
 /// softmax is done in one step.
 int64_t Tiler::chooseKeyTile(const KeyRange &range) {
+  if (options.keyTile == kAllKeys)
+    return kAllKeys;
   auto mask = dyn_cast_or_null<MaskAttrInterface>(range.mask);
   int64_t size =
       range.length ? std::min(*range.length, options.keyTile) : options.keyTile;
@@ -155,19 +158,6 @@ static unsigned dimOf(AffineExpr expr) { return AttentionOp::getDimOf(expr); }
 
 SlicePosition Tiler::positionIn(AffineMap map, const Box &box) {
   return attn::positionIn(b, map, box, AttentionOp::getDimOf);
-}
-
-Value Tiler::slice(Value source, AffineMap map, const Box &box) {
-  SmallVector<int64_t> kept;
-  for (AffineExpr expr : map.getResults())
-    if (const Span &span = box[dimOf(expr)]; !span.isDropped)
-      kept.push_back(
-          getConstantIntValue(span.size).value_or(ShapedType::kDynamic));
-  auto type = RankedTensorType::get(
-      kept, cast<RankedTensorType>(source.getType()).getElementType());
-  SlicePosition at = positionIn(map, box);
-  return tensor::ExtractSliceOp::create(b, loc, type, source, at.offsets,
-                                        at.sizes, at.strides);
 }
 
 /// The map of a slice over the tile's dimensions, which are `order` of the
@@ -443,13 +433,19 @@ namespace {
 struct TilePass : attn::impl::AttnTilePassBase<TilePass> {
   using AttnTilePassBase::AttnTilePassBase;
 
+  void getDependentDialects(DialectRegistry &registry) const override {
+    AttnTilePassBase::getDependentDialects(registry);
+    registerDecompositionExternalModels(registry);
+  }
+
   void runOnOperation() override {
     AttnTilePassOptions sizes{
-        queryTile, keyTile, windowKeys, rowAlign,    pairRowAlign, columnAlign,
-        minTiles,  fewRows, keySplit,   linearChunk, featureChunk, linearTasks};
-    if (queryTile < 1 || keyTile < 1 || windowKeys < 1 || rowAlign < 1 ||
-        pairRowAlign < 1 || columnAlign < 1 || minTiles < 1 || fewRows < 0 ||
-        keySplit < 1 || linearChunk < 1 || featureChunk < 1 ||
+        queryTile,    keyTile,     windowKeys,  rowAlign, pairRowAlign,
+        columnAlign,  minTiles,    fewRows,     keySplit, linearChunk,
+        featureChunk, linearTasks, fullHeadSize};
+    if (queryTile < 1 || keyTile < 0 || fullHeadSize < 1 || windowKeys < 1 ||
+        rowAlign < 1 || pairRowAlign < 1 || columnAlign < 1 || minTiles < 1 ||
+        fewRows < 0 || keySplit < 1 || linearChunk < 1 || featureChunk < 1 ||
         linearTasks < 1) {
       getOperation().emitError()
           << "expected positive tile sizes, got query-tile="
@@ -469,12 +465,18 @@ struct TilePass : attn::impl::AttnTilePassBase<TilePass> {
       }
       IRRewriter rewriter(op);
       Tiler tiler(op, rewriter, sizes);
-      bool overKeys = tiler.hasFewQueries();
+      bool overKeys = tiler.countKeyTasks() != 0;
       numOverKeys += overKeys;
       rewriter.replaceOp(op, overKeys ? SmallVector<Value>(tiler.tileOverKeys())
                                       : tiler.tile());
       ++numTiled;
     }
+    SmallVector<GatherPagesOp> pages;
+    getOperation().walk([&](GatherPagesOp op) { pages.push_back(op); });
+    IRRewriter settler(&getContext());
+    for (GatherPagesOp op : pages)
+      if (failed(settlePages(settler, op)))
+        return signalPassFailure();
     SmallVector<LinearAttentionOp> linear;
     getOperation().walk([&](LinearAttentionOp op) { linear.push_back(op); });
     for (LinearAttentionOp op : linear) {

@@ -176,12 +176,8 @@ struct TileAsymmetricLshPass
   using AttnTileAsymmetricLshPassBase::AttnTileAsymmetricLshPassBase;
 
   void runOnOperation() override {
-    if (columnAlign < 8 || columnAlign % 8 != 0) {
-      getOperation().emitError()
-          << "expected column-align to be a multiple of 8, got "
-          << columnAlign.getValue();
+    if (failed(verifyColumnAlign(getOperation(), columnAlign)))
       return signalPassFailure();
-    }
     SmallVector<A> ops;
     getOperation().walk([&](A op) { ops.push_back(op); });
     for (A op : ops) {

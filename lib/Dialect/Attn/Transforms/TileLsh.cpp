@@ -245,12 +245,8 @@ struct TileLshPass : attn::impl::AttnTileLshPassBase<TileLshPass> {
   using AttnTileLshPassBase::AttnTileLshPassBase;
 
   void runOnOperation() override {
-    if (columnAlign < 8 || columnAlign % 8 != 0) {
-      getOperation().emitError()
-          << "expected column-align to be a multiple of 8, got "
-          << columnAlign.getValue();
+    if (failed(verifyColumnAlign(getOperation(), columnAlign)))
       return signalPassFailure();
-    }
     SmallVector<LshAttentionOp> ops;
     getOperation().walk([&](LshAttentionOp op) { ops.push_back(op); });
     for (LshAttentionOp op : ops) {

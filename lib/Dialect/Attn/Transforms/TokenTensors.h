@@ -16,6 +16,14 @@
 
 namespace mlir::attn {
 
+/// What an option column-align has to be.
+inline LogicalResult verifyColumnAlign(Operation *op, int64_t columnAlign) {
+  if (columnAlign >= 8 && columnAlign % 8 == 0)
+    return success();
+  return op->emitError() << "expected column-align to be a multiple of 8, got "
+                         << columnAlign;
+}
+
 /// Maps are over (b, h, i, d, e), i being a token, as in attn.lsh_attention.
 class TokenTensors {
 public:

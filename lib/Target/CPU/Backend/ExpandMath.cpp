@@ -87,6 +87,7 @@ void ExpandMath::runOnOperation() {
   int64_t before = count();
   RewritePatternSet patterns(&getContext());
   patterns.add<WidenFunction>(&getContext());
+  math::populateExpansionPatterns(patterns, {"fpowi"});
   populateMathPolynomialApproximationPatterns(patterns, [](StringRef name) {
     return !llvm::is_contained(kNative, name);
   });

@@ -11,6 +11,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/IR/Dominance.h"
 
 #define DEBUG_TYPE "attn-cpu-lower-assert"
 
@@ -80,24 +81,53 @@ void LowerAssert::lower(cf::AssertOp assertion,
   assertion.erase();
 }
 
+namespace {
+/// An allocation, and the blocks that may run after it was freed and before it
+/// is made again.
+struct Allocation {
+  Operation *alloc;
+  SmallVector<memref::DeallocOp> deallocs;
+  DenseSet<Block *> freed;
+};
+} // namespace
+
+/// Every allocation of a function that is freed, with the blocks behind that.
+static SmallVector<Allocation> collectAllocations(func::FuncOp function) {
+  SmallVector<Allocation> result;
+  function.walk([&](memref::AllocOp alloc) {
+    Allocation found{alloc, {}, {}};
+    SmallVector<Block *> work;
+    for (Operation *user : alloc->getUsers())
+      if (auto dealloc = dyn_cast<memref::DeallocOp>(user)) {
+        found.deallocs.push_back(dealloc);
+        llvm::append_range(work, dealloc->getBlock()->getSuccessors());
+      }
+    while (!work.empty()) {
+      Block *block = work.pop_back_val();
+      if (block != alloc->getBlock() && found.freed.insert(block).second)
+        llvm::append_range(work, block->getSuccessors());
+    }
+    if (!found.deallocs.empty())
+      result.push_back(std::move(found));
+  });
+  return result;
+}
+
 /// How what the function holds at an assertion is freed: allocations that come
-/// before it on every path, and are freed after it.
-static SmallVector<memref::DeallocOp> findLive(func::FuncOp function,
+/// before it on every path, and are not freed before it on any.
+static SmallVector<memref::DeallocOp> findLive(ArrayRef<Allocation> allocations,
+                                               const DominanceInfo &dominance,
                                                cf::AssertOp assertion) {
   SmallVector<memref::DeallocOp> live;
-  Block *block = assertion->getBlock();
-  function.walk([&](memref::DeallocOp dealloc) {
-    Operation *alloc = dealloc.getMemref().getDefiningOp();
-    if (!alloc || alloc->getBlock() != &function.front() ||
-        !isa<func::ReturnOp>(dealloc->getBlock()->getTerminator()))
-      return;
-    bool isMade =
-             block != alloc->getBlock() || alloc->isBeforeInBlock(assertion),
-         isKept = block != dealloc->getBlock() ||
-                  assertion->isBeforeInBlock(dealloc);
-    if (isMade && isKept)
-      live.push_back(dealloc);
-  });
+  for (const Allocation &allocation : allocations) {
+    bool isFreed = allocation.freed.contains(assertion->getBlock()) ||
+                   llvm::any_of(allocation.deallocs, [&](Operation *dealloc) {
+                     return dealloc->getBlock() == assertion->getBlock() &&
+                            dealloc->isBeforeInBlock(assertion);
+                   });
+    if (!isFreed && dominance.properlyDominates(allocation.alloc, assertion))
+      live.push_back(allocation.deallocs.front());
+  }
   return live;
 }
 
@@ -107,8 +137,10 @@ void LowerAssert::lowerIn(func::FuncOp function) {
     return;
   // Where each stands is asked before blocks are split.
   SmallVector<SmallVector<memref::DeallocOp>> cleanUps;
+  DominanceInfo dominance(function);
+  SmallVector<Allocation> allocations = collectAllocations(function);
   for (cf::AssertOp assertion : assertions)
-    cleanUps.push_back(findLive(function, assertion));
+    cleanUps.push_back(findLive(allocations, dominance, assertion));
   for (auto [assertion, cleanUp] : llvm::zip_equal(assertions, cleanUps))
     lower(assertion, cleanUp);
   numLowered += assertions.size();

@@ -37,7 +37,10 @@ SmallVector<int64_t> cpu::getRanks(LLVM::LLVMFuncOp entry, StringRef part) {
   });
 }
 
-static llvm::json::Array toJson(ArrayRef<Attribute> tensors) {
+/// Kernels read 16 bytes at a time.
+static constexpr int64_t kGpuAlignment = 16;
+
+static llvm::json::Array toJson(ArrayRef<Attribute> tensors, bool isForGpus) {
   llvm::json::Array list;
   for (Attribute tensor : tensors) {
     llvm::json::Array shape;
@@ -47,9 +50,12 @@ static llvm::json::Array toJson(ArrayRef<Attribute> tensors) {
       else if (auto symbol = dyn_cast<StringAttr>(extent))
         shape.push_back(symbol.str());
     }
-    list.push_back(llvm::json::Object{{"name", getText(tensor, "name")},
-                                      {"dtype", getText(tensor, "dtype")},
-                                      {"shape", std::move(shape)}});
+    llvm::json::Object record{{"name", getText(tensor, "name")},
+                              {"dtype", getText(tensor, "dtype")},
+                              {"shape", std::move(shape)}};
+    if (isForGpus)
+      record["alignment"] = kGpuAlignment;
+    list.push_back(std::move(record));
   }
   return list;
 }
@@ -60,21 +66,33 @@ std::string cpu::writeManifest(ModuleOp module,
     auto attribute = module->getAttrOfType<StringAttr>(name);
     return attribute ? attribute.str() : std::string();
   };
+  std::string target = text("attn.target");
+  if (target.empty())
+    target = "cpu";
+  bool isForGpus = target != "cpu";
   llvm::json::Array list;
   for (LLVM::LLVMFuncOp entry : entries) {
     std::string name = entry.getName().str();
-    list.push_back(
-        llvm::json::Object{{"name", name},
-                           {"symbol", "attn_entry_" + name},
-                           {"shape_symbol", "attn_shape_" + name},
-                           {"args", toJson(getTensors(entry, "args"))},
-                           {"results", toJson(getTensors(entry, "results"))}});
+    list.push_back(llvm::json::Object{
+        {"name", name},
+        {"symbol", "attn_entry_" + name},
+        {"shape_symbol", "attn_shape_" + name},
+        {"args", toJson(getTensors(entry, "args"), isForGpus)},
+        {"results", toJson(getTensors(entry, "results"), isForGpus)}});
   }
   llvm::json::Object manifest{{"version", 1},
-                              {"target", "cpu"},
+                              {"target", target},
                               {"cpu", text("attn.cpu")},
                               {"features", text("attn.cpu_features")},
                               {"entries", std::move(list)}};
+  // What a library for GPUs says besides.
+  for (StringRef key : {"sm", "kernels"})
+    if (auto names = module->getAttrOfType<ArrayAttr>(("attn." + key).str())) {
+      llvm::json::Array texts;
+      for (auto name : names.getAsRange<StringAttr>())
+        texts.push_back(name.getValue());
+      manifest[key] = std::move(texts);
+    }
   std::string json;
   llvm::raw_string_ostream(json) << llvm::json::Value(std::move(manifest));
   return json;

@@ -31,7 +31,9 @@ public:
 
 private:
   void emitPanel(Value panel, int64_t columns);
-  void emitRows(llvm::function_ref<void(Value, int64_t)> strip);
+  void emitRows(llvm::function_ref<void(Value, int64_t)> strip) {
+    emitStrips(k, product.output, 0, target.tileRows(), strip);
+  }
   void emitStrip(Value panel, Value row, int64_t rows, int64_t columns,
                  int64_t from, int64_t depth);
   void emitPartialStrip(Value panel, Value row, int64_t rows, int64_t columns);
@@ -67,31 +69,6 @@ void MatmulEmitter::emitPanel(Value panel, int64_t columns) {
     emitRows([&](Value row, int64_t rows) {
       emitStrip(panel, row, rows, columns, from, std::min(block, depth - from));
     });
-}
-
-/// Strips of a register tile's rows, then the rest in powers of two.
-void MatmulEmitter::emitRows(llvm::function_ref<void(Value, int64_t)> strip) {
-  int64_t numRows = output.getDimSize(0), height = target.tileRows();
-  bool isStatic = !ShapedType::isDynamic(numRows);
-  Value rows = k.dim(product.output, 0);
-  Value whole = k.mul(
-      k.b.createOrFold<arith::DivUIOp>(k.loc, rows, k.index(height)), height);
-  if (!isStatic || numRows >= height)
-    k.forLoop(k.index(0), whole, height,
-              [&](Value row) { strip(row, height); });
-  Value row = whole, rest = k.sub(rows, whole);
-  for (int64_t size = llvm::bit_floor<uint64_t>(height - 1); size >= 1;
-       size /= 2) {
-    if (isStatic) {
-      if (numRows % height & size)
-        strip(row, size);
-      row = k.add(row, numRows % height & size);
-      continue;
-    }
-    Value part = k.b.createOrFold<arith::AndIOp>(k.loc, rest, k.index(size));
-    k.ifThen(k.less(k.index(0), part), [&] { strip(row, size); });
-    row = k.add(row, part);
-  }
 }
 
 void MatmulEmitter::emitStrip(Value panel, Value row, int64_t rows,

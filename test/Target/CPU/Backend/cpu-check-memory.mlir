@@ -34,6 +34,40 @@ func.func @entry(%n: index, %ok: i1, %status: !llvm.ptr) attributes {attn.entry}
   return
 }
 
+// Memory of a later block is given back where a second allocation of the same block fails; what the loop before it freed
+// is not freed again.
+// CHECK-LABEL: func.func @later_block
+// CHECK: %[[TURN:.*]] = memref.alloc(
+// CHECK: memref.dealloc %[[TURN]] :
+// CHECK: %[[INNER:.*]] = memref.alloc(
+// CHECK: cf.cond_br %{{.*}}, ^{{.*}}, ^[[NO_INNER:.*]]
+// CHECK: %[[SECOND:.*]] = memref.alloc(
+// CHECK: cf.cond_br %{{.*}}, ^{{.*}}, ^[[NO_SECOND:.*]]
+// CHECK: ^[[NO_INNER]]:
+// CHECK-NEXT: llvm.mlir.addressof
+// CHECK-NEXT: llvm.store
+// CHECK-NEXT: memref.dealloc %[[INNER]] :
+// CHECK-NEXT: return
+// CHECK: ^[[NO_SECOND]]:
+// CHECK-NEXT: llvm.mlir.addressof
+// CHECK-NEXT: llvm.store
+// CHECK-NEXT: memref.dealloc %[[INNER]] :
+// CHECK-NEXT: memref.dealloc %[[SECOND]] :
+// CHECK-NEXT: return
+func.func @later_block(%n: index, %more: i1, %status: !llvm.ptr) attributes {attn.entry} {
+  cf.br ^loop
+^loop:
+  %turn = memref.alloc(%n) : memref<?xf32>
+  memref.dealloc %turn : memref<?xf32>
+  cf.cond_br %more, ^loop, ^after
+^after:
+  %inner = memref.alloc(%n) : memref<?xf32>
+  %second = memref.alloc(%n) : memref<?xf32>
+  memref.dealloc %inner : memref<?xf32>
+  memref.dealloc %second : memref<?xf32>
+  return
+}
+
 // CHECK-LABEL: func.func @negative_callee
 // CHECK-NOT: cf.
 // CHECK: return

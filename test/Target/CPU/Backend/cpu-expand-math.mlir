@@ -24,6 +24,17 @@ func.func @narrow(%x: f16) -> f16 {
   return %y : f16
 }
 
+// CHECK-LABEL: func.func @power
+// CHECK-SAME:    %[[X:.*]]: vector<16xf32>
+// CHECK-NOT:     math.fpowi
+// CHECK:         %[[SQUARE:.*]] = arith.mulf %[[X]], %[[X]]
+// CHECK:         arith.mulf %{{.*}}, %{{.*}}
+func.func @power(%x: vector<16xf32>) -> vector<16xf32> {
+  %c3 = arith.constant dense<3> : vector<16xi64>
+  %y = math.fpowi %x, %c3 : vector<16xf32>, vector<16xi64>
+  return %y : vector<16xf32>
+}
+
 // CHECK-LABEL: func.func @negative_double
 // CHECK:         math.exp %{{.*}} : f64
 func.func @negative_double(%x: f64) -> f64 {

@@ -25,8 +25,10 @@ def AttnTilePass : Pass<"attn-tile", "func::FuncOp"> {
     The tile sizes are all that a target contributes. With a bounded window, a key tile covers all that a query tile
     sees, if it fits `window-keys`: then the softmax is done in one step. So do the keys of several short ranges that a
     mask leaves without a mask of their own, which are copied into one tile. Where the queries of a group are at most
-    `few-rows`, tasks are ranges of `key-split` keys, whose states `attn.merge` puts together. Keys that come in segments
-    are walked one segment after the other, with the state carried on.
+    `few-rows`, tasks are ranges of `key-split` keys, whose states `attn.merge` puts together. Where one tile holds all
+    queries of a head and batch and heads are fewer than `min-tiles`, ranges of keys, of no less than 4 tiles, make up
+    the number. The ranges depend on shapes alone, so results are the same for any number of threads. Keys that come in
+    segments are walked one segment after the other, with the state carried on.
 
     Before:
     ```mlir
@@ -56,7 +58,7 @@ def AttnTilePass : Pass<"attn-tile", "func::FuncOp"> {
   }];
   let options = [
     Option<"queryTile", "query-tile", "int64_t", "768", "rows of a query tile, all heads of the group together">,
-    Option<"keyTile", "key-tile", "int64_t", "256", "keys of a key tile">,
+    Option<"keyTile", "key-tile", "int64_t", "256", "keys of a key tile; 0: all keys of a range, which the target walks">,
     Option<"windowKeys", "window-keys", "int64_t", "2048", "most keys of a tile that covers a whole window">,
     Option<"rowAlign", "row-align", "int64_t", "12", "what the rows of a state are a multiple of">,
     Option<"pairRowAlign", "pair-row-align", "int64_t", "12", "the same for operands of bf16">,
@@ -67,7 +69,8 @@ def AttnTilePass : Pass<"attn-tile", "func::FuncOp"> {
     Option<"linearChunk", "linear-chunk", "int64_t", "64", "positions of a chunk of linear attention">,
     Option<"featureChunk", "feature-chunk", "int64_t", "96", "the same, with a projection and without a causal mask">,
     Option<"linearTasks", "linear-tasks", "int64_t", "8",
-           "tasks to aim at when heads and batch give fewer: linear attention is cut into stretches">
+           "tasks to aim at when heads and batch give fewer: linear attention is cut into stretches">,
+    Option<"fullHeadSize", "full-head-size", "int64_t", "64", "head size up to which query tiles have all their rows">
   ];
   let statistics = [
     Statistic<"numTiled", "num-tiled", "attention operations that became loops">,

@@ -8,53 +8,8 @@
 #ifndef ATTN_TARGET_CPU_BACKEND_PASSES
 #define ATTN_TARGET_CPU_BACKEND_PASSES
 
+include "attn/Target/CPU/Backend/ExpandPasses.td"
 include "attn/Target/CPU/Backend/MemoryPasses.td"
-
-def AttnCPUExpandCopyPass : Pass<"attn-cpu-expand-copy"> {
-  let summary = "copies between strided buffers become loops";
-  let description = [{
-    `memref.copy` between buffers that are not both contiguous becomes a nest of loops; others stay, for memcpy.
-
-    ```mlir
-    func.func @copy(%a: memref<4xf32, strided<[?]>>, %b: memref<4xf32>) {
-      memref.copy %a, %b : memref<4xf32, strided<[?]>> to memref<4xf32>
-      return
-    }
-    ```
-    becomes
-    ```mlir
-    ...
-    %0 = memref.load %arg0[%arg2] : memref<4xf32, strided<[?]>>
-    memref.store %0, %arg1[%arg2] : memref<4xf32>
-    ...
-    ```
-  }];
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"];
-  let statistics = [Statistic<"numExpanded", "num-expanded", "Number of copies that became loops">];
-}
-
-def AttnCPUExpandMathPass : Pass<"attn-cpu-expand-math"> {
-  let summary = "transcendental functions become polynomials";
-  let description = [{
-    `math.exp` and its like on f32, scalars or vectors, become polynomials of a few units in the last place, since calls
-    would cost more than all else in a loop; on f16 and bf16 by way of f32. On f64 they stay, as calls of libm.
-
-    ```mlir
-    func.func @f(%x: vector<16xbf16>) -> vector<16xbf16> {
-      %y = math.sqrt %x : vector<16xbf16>
-      return %y : vector<16xbf16>
-    }
-    ```
-    becomes
-    ```mlir
-    ...
-    %2 = arith.truncf %1 : vector<16xf32> to vector<16xbf16>
-    ...
-    ```
-  }];
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::vector::VectorDialect"];
-  let statistics = [Statistic<"numExpanded", "num-expanded", "Number of functions expanded">];
-}
 
 def AttnCPUExportEntriesPass : Pass<"attn-cpu-export-entries", "::mlir::ModuleOp"> {
   let summary = "the C entry points of a compiled library";

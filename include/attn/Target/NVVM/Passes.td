@@ -1,0 +1,83 @@
+//===- Passes.td - passes of the NVVM target --------------------*- tablegen -*-===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// From tiles on memrefs to kernels on tensor cores.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_TARGET_NVVM_PASSES
+#define ATTN_TARGET_NVVM_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def AttnNvvmLaunchTilesPass : Pass<"attn-nvvm-launch-tiles", "func::FuncOp"> {
+  let summary = "parallel loops over tiles as kernels";
+  let description = [{
+    Every outermost `scf.forall` on memrefs whose body has tile-level operations becomes a `gpu.launch`: one block an
+    iteration, in the order of iterations, with as many warps as the rows of the state need. The tile-level operations
+    become code on fragments: products on tensor cores, tiles of keys and values in shared memory, brought there by
+    asynchronous copies a tile ahead. States that are scratch of the iteration live in registers. Where the number of
+    iterations is not known, the launch is guarded against none. Loops without tile-level operations are left alone.
+
+    Products of f32 are three products of tf32, which keeps 22 bits of the operands; `tf32` makes them one.
+
+    Before:
+    ```mlir
+    func.func @f(%q: memref<8x64x64xf16>, %k: memref<8x128x64xf16>, %o: memref<8x64x64xf16>) {
+      %c0 = arith.constant 0 : index
+      %c64 = arith.constant 64 : index
+      %c128 = arith.constant 128 : index
+      %lowest = arith.constant 0xFF800000 : f32
+      %zero = arith.constant 0.0 : f32
+      scf.forall (%h) in (8) {
+        %acc = memref.alloc() : memref<1x64x64xf32>
+        %max = memref.alloc() : memref<1x64xf32>
+        %sum = memref.alloc() : memref<1x64xf32>
+        linalg.fill ins(%zero : f32) outs(%acc : memref<1x64x64xf32>)
+        linalg.fill ins(%lowest : f32) outs(%max : memref<1x64xf32>)
+        linalg.fill ins(%zero : f32) outs(%sum : memref<1x64xf32>)
+        %qh = memref.subview %q[%h, 0, 0] [1, 64, 64] [1, 1, 1] : memref<8x64x64xf16> to memref<64x64xf16, strided<[64, 1], offset: ?>>
+        %kh = memref.subview %k[%h, 0, 0] [1, 128, 64] [1, 1, 1] : memref<8x128x64xf16> to memref<128x64xf16, strided<[64, 1], offset: ?>>
+        attn.online_attention
+            ins(%qh, %kh, %kh : memref<64x64xf16, strided<[64, 1], offset: ?>>, memref<128x64xf16, strided<[64, 1], offset: ?>>, memref<128x64xf16, strided<[64, 1], offset: ?>>)
+            state(%acc, %max, %sum : memref<1x64x64xf32>, memref<1x64xf32>, memref<1x64xf32>)
+            at(%c0, %h, %c0, %c0) of(%c64, %c128)
+            maps [affine_map<(g, i, j, d, e) -> (i, d)>, affine_map<(g, i, j, d, e) -> (j, d)>,
+                  affine_map<(g, i, j, d, e) -> (j, e)>]
+            scale 0.125
+        %oh = memref.subview %o[%h, 0, 0] [1, 64, 64] [1, 1, 1] : memref<8x64x64xf16> to memref<64x64xf16, strided<[64, 1], offset: ?>>
+        attn.finalize ins(%acc, %max, %sum : memref<1x64x64xf32>, memref<1x64xf32>, memref<1x64xf32>)
+            outs(%oh : memref<64x64xf16, strided<[64, 1], offset: ?>>) maps [affine_map<(g, i, e) -> (i, e)>]
+      }
+      return
+    }
+    ```
+    After, in outline:
+    ```mlir
+    ...
+    gpu.launch blocks(%h, ...) in (... = %c8, ...) threads(%thread, ...) in (... = %c128, ...) dynamic_shared_memory_size %bytes {
+    ...
+    nvvm.cp.async.shared.global ...
+    ...
+    ... = scf.for ... {
+    ...
+    ... = nvvm.mma.sync ...
+    ...
+    gpu.terminator
+    ...
+    ```
+  }];
+  let options = [
+    Option<"tf32", "tf32", "bool", "false", "products of f32 are single products of tf32">,
+    Option<"rowFragments", "row-fragments", "int64_t", "0", "fragments of 16 rows of a warp; 0: the target's choice">
+  ];
+  let statistics = [
+    Statistic<"numLaunched", "num-launched", "parallel loops that became kernels">,
+    Statistic<"numEmitted", "num-emitted", "tile-level operations that became code on fragments">
+  ];
+  let dependentDialects = ["affine::AffineDialect", "arith::ArithDialect", "gpu::GPUDialect", "LLVM::LLVMDialect",
+                           "math::MathDialect", "memref::MemRefDialect", "NVVM::NVVMDialect", "scf::SCFDialect",
+                           "vector::VectorDialect"];
+}
+
+#endif // ATTN_TARGET_NVVM_PASSES

@@ -1,0 +1,127 @@
+//===- DeviceCode.cpp - kernels to LLVM IR and PTX ------------------------===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Translation, LLVM's optimisations and its PTX writer, in process.
+//
+//===----------------------------------------------------------------------===//
+
+#include "DeviceCode.h"
+
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/IR/DiagnosticInfo.h"
+#include "llvm/IR/DiagnosticPrinter.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/CrashRecoveryContext.h"
+#include "llvm/Support/ErrorHandling.h"
+#include "llvm/Transforms/Utils/Cloning.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+
+/// Takes LLVM's last words, and lives on.
+static void takeFatalError(void *to, const char *reason, bool) {
+  *static_cast<std::string *>(to) = reason;
+  if (auto *recovery = llvm::CrashRecoveryContext::GetCurrent())
+    recovery->HandleExit(1);
+}
+
+static void takeDiagnostic(const llvm::DiagnosticInfo *info, void *to) {
+  if (info->getSeverity() != llvm::DS_Error)
+    return;
+  llvm::raw_string_ostream stream(*static_cast<std::string *>(to));
+  llvm::DiagnosticPrinterRawOStream printer(stream);
+  info->print(printer);
+}
+
+LogicalResult DeviceCode::guard(llvm::function_ref<void()> body) {
+  std::string message;
+  context.setDiagnosticHandlerCallBack(takeDiagnostic, &message);
+  llvm::CrashRecoveryContext::Enable();
+  llvm::CrashRecoveryContext recovery;
+  bool survived = false;
+  {
+    llvm::ScopedFatalErrorHandler handler(takeFatalError, &message);
+    survived = recovery.RunSafely(body);
+  }
+  llvm::CrashRecoveryContext::Disable();
+  context.setDiagnosticHandlerCallBack(nullptr);
+  if (survived && message.empty())
+    return success();
+  return fail("LLVM cannot generate code for the kernels: " +
+              (message.empty() ? "it failed" : message));
+}
+
+LogicalResult DeviceCode::translate(ModuleOp from) {
+  module = from;
+  auto kernels = llvm::to_vector(module.getOps<mlir::gpu::GPUModuleOp>());
+  if (kernels.empty())
+    return success();
+  if (kernels.size() != 1)
+    return fail("expected one module of kernels, got " + Twine(kernels.size()));
+  code = translateModuleToLLVMIR(kernels.front(), context, "attn_kernels");
+  return code ? success() : fail("kernels cannot be translated to LLVM IR");
+}
+
+std::unique_ptr<llvm::Module> DeviceCode::optimise(const GpuArchitecture &gpu) {
+  std::string error;
+  std::unique_ptr<llvm::TargetMachine> machine =
+      createTargetMachine(gpu, error);
+  if (!machine) {
+    (void)fail(error);
+    return nullptr;
+  }
+  std::unique_ptr<llvm::Module> copy = llvm::CloneModule(*code);
+  copy->setTargetTriple(machine->getTargetTriple());
+  copy->setDataLayout(machine->createDataLayout());
+  llvm::PipelineTuningOptions tuning;
+  tuning.LoopVectorization = tuning.SLPVectorization = false;
+  llvm::PassBuilder builder(machine.get(), tuning);
+  machine->registerPassBuilderCallbacks(builder);
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager components;
+  llvm::ModuleAnalysisManager modules;
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(components);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, components, modules);
+  llvm::ModulePassManager manager =
+      builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3);
+  if (failed(guard([&] { manager.run(*copy, modules); })))
+    return nullptr;
+  for (const llvm::Function &function : *copy)
+    if (function.isDeclaration() && !function.isIntrinsic() &&
+        !function.use_empty()) {
+      (void)fail("expected kernels that call no library, got a call of '" +
+                 function.getName() + "'");
+      return nullptr;
+    }
+  return copy;
+}
+
+FailureOr<std::string> DeviceCode::writePtx(llvm::Module &optimised,
+                                            const GpuArchitecture &gpu) {
+  std::string error;
+  std::unique_ptr<llvm::TargetMachine> machine =
+      createTargetMachine(gpu, error);
+  if (!machine)
+    return fail(error);
+  SmallString<0> text;
+  bool unable = false;
+  LogicalResult done = guard([&] {
+    llvm::raw_svector_ostream stream(text);
+    llvm::legacy::PassManager manager;
+    unable = machine->addPassesToEmitFile(manager, stream, nullptr,
+                                          llvm::CodeGenFileType::AssemblyFile);
+    if (!unable)
+      manager.run(optimised);
+  });
+  if (failed(done))
+    return failure();
+  if (unable)
+    return fail("LLVM cannot write PTX");
+  return text.str().str();
+}

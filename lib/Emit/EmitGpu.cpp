@@ -1,0 +1,229 @@
+//===- EmitGpu.cpp - the files that a module of kernels becomes -----------===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// LLVM IR, PTX, cubin, fatbin, and the images in a library.
+//
+//===----------------------------------------------------------------------===//
+
+#include "EmitGpu.h"
+
+#include "Assembler.h"
+#include "DeviceCode.h"
+
+#include "attn/Runtime/GpuTable.h"
+
+#include "llvm/Bitcode/BitcodeWriter.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FileUtilities.h"
+#include "llvm/Support/Path.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+
+namespace {
+
+/// One image as a library carries it.
+struct Image {
+  AttnGpuImageKind kind;
+  StringRef sm;
+  std::string bytes;
+};
+
+/// The kernels of one module, for one architecture after another.
+class KernelWriter {
+public:
+  KernelWriter(ModuleOp module, const EmitOptions &options)
+      : module(module), options(options) {}
+
+  LogicalResult start() { return code.translate(module); }
+  bool hasKernels() const { return code.hasKernels(); }
+  LogicalResult emit(StringRef path);
+  FailureOr<std::string> makeImages();
+
+private:
+  LogicalResult fail(const Twine &message) { return module.emitError(message); }
+  FailureOr<FatbinPart> compile(const GpuArchitecture &gpu, bool assemble);
+  LogicalResult emitEach(StringRef path);
+  LogicalResult emitFatbin(StringRef path);
+  FailureOr<std::string> printLLVM();
+  LogicalResult write(StringRef path, StringRef bytes);
+  void warnWithoutAssembler();
+
+  ModuleOp module;
+  const EmitOptions &options;
+  DeviceCode code;
+  std::string bitcode;
+};
+
+} // namespace
+
+LogicalResult KernelWriter::write(StringRef path, StringRef bytes) {
+  llvm::Error error =
+      llvm::writeToOutput(path, [&](llvm::raw_ostream &stream) -> llvm::Error {
+        stream << bytes;
+        return llvm::Error::success();
+      });
+  if (!error)
+    return success();
+  return fail("cannot write '" + path +
+              "': " + llvm::toString(std::move(error)));
+}
+
+void KernelWriter::warnWithoutAssembler() {
+  module.emitWarning("found no ptxas with --ptxas, CUDA_HOME, PATH, "
+                     "/usr/local/cuda or nvidia-cuda-nvcc; the output carries "
+                     "PTX alone, which the driver compiles at the first use");
+}
+
+/// PTX for one architecture and, if wanted and possible, its machine code.
+FailureOr<FatbinPart> KernelWriter::compile(const GpuArchitecture &gpu,
+                                            bool assemble) {
+  std::unique_ptr<llvm::Module> optimised = code.optimise(gpu);
+  if (!optimised)
+    return failure();
+  if (options.embedIR && bitcode.empty()) {
+    llvm::raw_string_ostream stream(bitcode);
+    llvm::WriteBitcodeToFile(*optimised, stream);
+  }
+  FailureOr<std::string> ptx = code.writePtx(*optimised, gpu);
+  if (failed(ptx))
+    return failure();
+  FatbinPart part{gpu.name.str(), *ptx, ""};
+  if (!assemble)
+    return part;
+  std::optional<std::string> ptxas = findCudaTool("ptxas", options.ptxas);
+  if (!ptxas)
+    return part;
+  std::string error;
+  FailureOr<std::string> cubin = assemblePtx(*ptxas, *ptx, gpu.name, error);
+  if (failed(cubin))
+    return fail(error);
+  part.cubin = *cubin;
+  return part;
+}
+
+/// `path` with the architecture before its extension.
+static std::string nameFor(StringRef path, StringRef sm) {
+  StringRef extension = llvm::sys::path::extension(path);
+  return (path.drop_back(extension.size()) + ".sm_" + sm + extension).str();
+}
+
+/// A file an architecture.
+LogicalResult KernelWriter::emitEach(StringRef path) {
+  bool assemble = options.kind == EmitKind::Cubin;
+  if (assemble && !findCudaTool("ptxas", options.ptxas))
+    return fail("expected ptxas by --ptxas, CUDA_HOME, PATH, /usr/local/cuda "
+                "or nvidia-cuda-nvcc, got none; --emit=ptx needs none");
+  for (const GpuArchitecture &gpu : options.architectures) {
+    FailureOr<FatbinPart> part = compile(gpu, assemble);
+    if (failed(part))
+      return failure();
+    bool isOne = options.architectures.size() == 1 || path == "-";
+    if (failed(write(isOne ? path.str() : nameFor(path, gpu.name),
+                     assemble ? part->cubin : part->ptx)))
+      return failure();
+  }
+  return success();
+}
+
+LogicalResult KernelWriter::emitFatbin(StringRef path) {
+  std::optional<std::string> fatbinary = findCudaTool("fatbinary", "");
+  if (!fatbinary) {
+    module.emitWarning("found no fatbinary; the output is a container that "
+                       "this project's runtime reads, but not NVIDIA's");
+    FailureOr<std::string> images = makeImages();
+    return failed(images) ? failure() : write(path, *images);
+  }
+  SmallVector<FatbinPart> parts;
+  for (const GpuArchitecture &gpu : options.architectures) {
+    FailureOr<FatbinPart> part = compile(gpu, /*assemble=*/true);
+    if (failed(part))
+      return failure();
+    parts.push_back(*part);
+  }
+  if (parts.front().cubin.empty())
+    warnWithoutAssembler();
+  std::string error;
+  FailureOr<std::string> bytes = makeFatbin(*fatbinary, parts, error);
+  return failed(bytes) ? fail(error) : write(path, *bytes);
+}
+
+FailureOr<std::string> KernelWriter::printLLVM() {
+  std::unique_ptr<llvm::Module> optimised =
+      code.optimise(options.architectures.front());
+  if (!optimised)
+    return failure();
+  std::string text;
+  llvm::raw_string_ostream(text) << *optimised;
+  return text;
+}
+
+LogicalResult KernelWriter::emit(StringRef path) {
+  if (!hasKernels())
+    return fail("expected a program with kernels, got one without");
+  if (options.kind == EmitKind::Fatbin)
+    return emitFatbin(path);
+  if (options.kind != EmitKind::LLVMIR)
+    return emitEach(path);
+  FailureOr<std::string> text = printLLVM();
+  return failed(text) ? failure() : write(path, *text);
+}
+
+/// The header, a record an image, and the images.
+static std::string pack(ArrayRef<Image> images) {
+  constexpr uint64_t alignment = 64;
+  AttnGpuHeader header = {};
+  std::memcpy(header.magic, "ATTNGPU1", sizeof(header.magic));
+  header.count = images.size();
+  uint64_t at = sizeof(header) + images.size() * sizeof(AttnGpuImage);
+  std::string bytes(reinterpret_cast<const char *>(&header), sizeof(header));
+  for (const Image &image : images) {
+    AttnGpuImage record = {};
+    record.kind = image.kind;
+    std::memcpy(record.sm, image.sm.data(),
+                std::min(image.sm.size(), sizeof(record.sm) - 1));
+    at = record.offset = llvm::alignTo(at, alignment);
+    at += record.bytes = image.bytes.size();
+    bytes.append(reinterpret_cast<const char *>(&record), sizeof(record));
+  }
+  for (const Image &image : images) {
+    bytes.resize(llvm::alignTo(bytes.size(), alignment));
+    bytes += image.bytes;
+  }
+  return bytes;
+}
+
+FailureOr<std::string> KernelWriter::makeImages() {
+  SmallVector<Image> images;
+  bool hasAll = true;
+  for (const GpuArchitecture &gpu : options.architectures) {
+    FailureOr<FatbinPart> part = compile(gpu, /*assemble=*/true);
+    if (failed(part))
+      return failure();
+    hasAll &= !part->cubin.empty();
+    if (!part->cubin.empty())
+      images.push_back({ATTN_GPU_CUBIN, gpu.name, part->cubin});
+    part->ptx.push_back('\0');
+    images.push_back({ATTN_GPU_PTX, gpu.name, part->ptx});
+  }
+  if (options.embedIR)
+    images.push_back(
+        {ATTN_GPU_LLVM, options.architectures.front().name, bitcode});
+  if (!hasAll)
+    warnWithoutAssembler();
+  return pack(images);
+}
+
+LogicalResult mlir::attn::emitKernels(ModuleOp module, StringRef path,
+                                      const EmitOptions &options) {
+  KernelWriter writer(module, options);
+  return failed(writer.start()) ? failure() : writer.emit(path);
+}
+
+FailureOr<std::string> mlir::attn::makeImages(ModuleOp module,
+                                              const EmitOptions &options) {
+  KernelWriter writer(module, options);
+  if (failed(writer.start()))
+    return failure();
+  return writer.hasKernels() ? writer.makeImages() : std::string();
+}

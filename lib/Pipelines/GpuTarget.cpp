@@ -1,0 +1,112 @@
+//===- GpuTarget.cpp - tiles on tensors to kernels and their host ---------===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The pipelines of the phases `tile` and `target` for NVIDIA GPUs.
+//
+//===----------------------------------------------------------------------===//
+
+#include "attn/Conversion/Passes.h"
+#include "attn/Pipelines/Passes.h"
+#include "attn/Pipelines/Pipelines.h"
+#include "attn/Pipelines/TileSizes.h"
+#include "attn/Target/CPU/Backend/Passes.h"
+#include "attn/Target/GPU/Passes.h"
+#include "attn/Target/NVVM/Passes.h"
+
+#include "mlir/Conversion/Passes.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/GPU/Transforms/Passes.h"
+#include "mlir/Dialect/Linalg/Passes.h"
+#include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+
+static void addCleanUp(OpPassManager &manager) {
+  manager.addPass(createCanonicalizerPass());
+  manager.addPass(createCSEPass());
+}
+
+/// On buffers: every computation becomes a launch, and every launch a kernel.
+static void addLaunchPasses(OpPassManager &manager) {
+  nvvm::addKernelPasses(manager);
+  manager.addNestedPass<func::FuncOp>(createAttnGPULaunchLinalgPass());
+  manager.addPass(createAttnCPUReturnByArgumentPass());
+  addCleanUp(manager);
+  manager.addPass(createAttnGPUNameKernelsPass());
+  manager.addPass(createGpuLaunchSinkIndexComputationsPass());
+  manager.addPass(createGpuKernelOutliningPass());
+  addCleanUp(manager);
+  manager.addPass(createAttnGPUMergeKernelsPass());
+  manager.addNestedPass<func::FuncOp>(createAttnCPUPlanMemoryPass());
+}
+
+void mlir::attn::buildGpuKernelPipeline(OpPassManager &manager) {
+  OpPassManager &kernels = manager.nest<mlir::gpu::GPUModuleOp>();
+  kernels.addPass(createConvertVectorToSCFPass());
+  kernels.addPass(createAttnCPUExpandMathPass());
+  kernels.addPass(createAttnGPUCheckKernelsPass());
+  kernels.addPass(memref::createExpandOpsPass());
+  kernels.addPass(memref::createExpandStridedMetadataPass());
+  kernels.addPass(createLowerAffinePass());
+  addCleanUp(kernels);
+  kernels.addPass(createLoopInvariantCodeMotionPass());
+  kernels.addPass(createConvertNVGPUToNVVMPass());
+  kernels.addPass(createSCFToControlFlowPass());
+  kernels.addPass(arith::createArithExpandOpsPass());
+  kernels.addPass(createConvertVectorToLLVMPass());
+  kernels.addPass(createAttnGPUConvertKernelsPass());
+  kernels.addPass(createConvertMathToLLVMPass());
+  kernels.addPass(createConvertNVVMToLLVMPass());
+  kernels.addPass(createReconcileUnrealizedCastsPass());
+  addCleanUp(kernels);
+}
+
+/// The host's functions, to the LLVM dialect with the entries of a library.
+static void addHostPasses(OpPassManager &manager) {
+  auto addFunctionPass = [&](std::unique_ptr<Pass> pass) {
+    manager.addNestedPass<func::FuncOp>(std::move(pass));
+  };
+  addFunctionPass(memref::createExpandOpsPass());
+  addFunctionPass(memref::createExpandStridedMetadataPass());
+  addFunctionPass(createLowerAffinePass());
+  addCleanUp(manager);
+  manager.addPass(createAttnGPULowerHostPass());
+  addFunctionPass(createSCFToControlFlowPass());
+  manager.addPass(createAttnCPULowerAssertPass());
+  addFunctionPass(arith::createArithExpandOpsPass());
+  manager.addPass(createConvertComplexToStandardPass());
+  manager.addPass(createConvertMathToLLVMPass());
+  manager.addPass(createConvertMathToLibmPass());
+  manager.addPass(createFinalizeMemRefToLLVMConversionPass());
+  manager.addPass(createConvertIndexToLLVMPass());
+  manager.addPass(createUBToLLVMConversionPass());
+  manager.addPass(createArithToLLVMConversionPass());
+  manager.addPass(createConvertControlFlowToLLVMPass());
+  manager.addPass(createConvertFuncToLLVMPass());
+  manager.addPass(createReconcileUnrealizedCastsPass());
+  addCleanUp(manager);
+  manager.addPass(createAttnCPUExportEntriesPass());
+}
+
+void mlir::attn::buildGpuTilePipeline(OpPassManager &manager) {
+  manager.addPass(createAttnExpandPass());
+  manager.addNestedPass<func::FuncOp>(createAttnGPUDecomposePass());
+  addCleanUp(manager);
+  buildTilePipeline(manager, getGpuTileSizes());
+}
+
+void mlir::attn::buildGpuTargetPipeline(OpPassManager &manager) {
+  manager.addNestedPass<func::FuncOp>(createAttnRecordSignaturePass());
+  manager.addPass(createAttnBuildShapeFunctionsPass());
+  manager.addNestedPass<func::FuncOp>(createLinalgElementwiseOpFusionPass());
+  addCleanUp(manager);
+  buildCpuBufferizePipeline(manager, CpuPipelineOptions());
+  addLaunchPasses(manager);
+  buildGpuKernelPipeline(manager);
+  addHostPasses(manager);
+  manager.addPass(createAttnVerifyTargetPass());
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Bridges the runtime's statuses and the simulator's errors.
+
+#include "SimulatedDriver.h"
+
+#include "../Runtime/Error.h"
+
+#include "llvm/Bitcode/BitcodeReader.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Support/MemoryBuffer.h"
+
+namespace attn::run {
+
+static AttnStatus toStatus(llvm::Error error) {
+  if (!error)
+    return ATTN_OK;
+  std::string text = llvm::toString(std::move(error));
+  return runtime::fail(ATTN_FAILED, "simulation: %s", text.c_str());
+}
+
+static uint64_t toAddress(const void *memory) {
+  return reinterpret_cast<uint64_t>(memory);
+}
+
+AttnStatus SimulatedDriver::enter(int device) {
+  return device == 0
+             ? ATTN_OK
+             : runtime::fail(ATTN_NO_DEVICE,
+                             "expected the simulated GPU 0, got %d", device);
+}
+
+bool SimulatedDriver::owns(const void *address, int) {
+  return memory.find(toAddress(address), 1) != nullptr;
+}
+
+AttnStatus SimulatedDriver::load(const void *image, int64_t bytes,
+                                 void **module) {
+  llvm::LLVMContext context;
+  llvm::MemoryBufferRef buffer(
+      llvm::StringRef(static_cast<const char *>(image), size_t(bytes)),
+      "kernels");
+  auto code = llvm::parseBitcodeFile(buffer, context);
+  if (!code)
+    return toStatus(code.takeError());
+  sim::SimulatorOptions options;
+  options.seed = seed;
+  auto simulator = sim::Simulator::create(**code, options);
+  if (!simulator)
+    return toStatus(simulator.takeError());
+  *module = new Module{std::move(*simulator), {}};
+  return ATTN_OK;
+}
+
+void SimulatedDriver::unload(void *module) {
+  delete static_cast<Module *>(module);
+}
+
+AttnStatus SimulatedDriver::findKernel(void *module, const char *name,
+                                       void **kernel) {
+  auto *loaded = static_cast<Module *>(module);
+  auto info = loaded->simulator.info(name);
+  if (!info)
+    return toStatus(info.takeError());
+  Kernel &found = loaded->kernels[name];
+  found = {&loaded->simulator, std::move(*info)};
+  *kernel = &found;
+  return ATTN_OK;
+}
+
+AttnStatus SimulatedDriver::allocate(int64_t bytes, void **address) {
+  auto made = memory.allocate(uint64_t(bytes));
+  if (!made) {
+    std::string text = llvm::toString(made.takeError());
+    return runtime::fail(ATTN_OUT_OF_MEMORY, "simulation: %s", text.c_str());
+  }
+  *address = reinterpret_cast<void *>(*made);
+  return ATTN_OK;
+}
+
+void SimulatedDriver::free(void *address) { (void)freeOn(nullptr, address); }
+
+AttnStatus SimulatedDriver::freeOn(void *, void *address) {
+  return toStatus(memory.release(toAddress(address)));
+}
+
+AttnStatus SimulatedDriver::upload(void *to, const void *host, int64_t bytes) {
+  return toStatus(memory.copyIn(
+      toAddress(to), {static_cast<const uint8_t *>(host), size_t(bytes)}));
+}
+
+AttnStatus SimulatedDriver::copyOn(void *, void *to, const void *from,
+                                   int64_t bytes) {
+  return toStatus(memory.copy(toAddress(to), toAddress(from), uint64_t(bytes)));
+}
+
+AttnStatus SimulatedDriver::readOn(void *, void *host, const void *from,
+                                   int64_t bytes) {
+  return toStatus(memory.copyOut({static_cast<uint8_t *>(host), size_t(bytes)},
+                                 toAddress(from)));
+}
+
+AttnStatus SimulatedDriver::launchOn(void *, void *kernel,
+                                     const int64_t *geometry,
+                                     void **parameters) {
+  auto *launched = static_cast<Kernel *>(kernel);
+  std::vector<llvm::ArrayRef<uint8_t>> arguments;
+  for (size_t bytes : launched->info.parameterBytes)
+    arguments.push_back(
+        {static_cast<const uint8_t *>(parameters[arguments.size()]), bytes});
+  auto extents = [&](int first) {
+    return sim::Dim3{uint32_t(geometry[first]), uint32_t(geometry[first + 1]),
+                     uint32_t(geometry[first + 2])};
+  };
+  auto counts =
+      launched->simulator->launch(launched->info.name, extents(0), extents(3),
+                                  uint64_t(geometry[6]), arguments, memory);
+  if (!counts)
+    return toStatus(counts.takeError());
+  Launches &record = done[launched->info.name];
+  ++record.count;
+  record.counts += *counts;
+  return ATTN_OK;
+}
+
+} // namespace attn::run

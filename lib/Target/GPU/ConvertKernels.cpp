@@ -1,0 +1,85 @@
+//===- ConvertKernels.cpp - kernels to the NVVM and LLVM dialects ---------===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The pass attn-gpu-convert-kernels: as upstream's convert-gpu-to-nvvm, but
+// never to calls of libdevice, which the driver does not have.
+//
+//===----------------------------------------------------------------------===//
+
+#include "attn/Target/GPU/Passes.h"
+
+#include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
+#include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
+#include "mlir/Conversion/FuncToLLVM/ConvertFuncToLLVM.h"
+#include "mlir/Conversion/GPUToNVVM/GPUToNVVMPass.h"
+#include "mlir/Conversion/IndexToLLVM/IndexToLLVM.h"
+#include "mlir/Conversion/LLVMCommon/TypeConverter.h"
+#include "mlir/Conversion/MemRefToLLVM/MemRefToLLVM.h"
+#include "mlir/Conversion/UBToLLVM/UBToLLVM.h"
+#include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVM.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/GPU/Transforms/Passes.h"
+#include "mlir/Dialect/Index/IR/IndexDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/UB/IR/UBOps.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Transforms/DialectConversion.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+#define DEBUG_TYPE "attn-gpu-convert-kernels"
+
+namespace mlir::attn {
+#define GEN_PASS_DEF_ATTNGPUCONVERTKERNELSPASS
+#include "attn/Target/GPU/Passes.h.inc"
+} // namespace mlir::attn
+
+using namespace mlir;
+using namespace mlir::attn;
+
+namespace {
+struct ConvertKernels
+    : attn::impl::AttnGPUConvertKernelsPassBase<ConvertKernels> {
+  void runOnOperation() override;
+};
+} // namespace
+
+void ConvertKernels::runOnOperation() {
+  MLIRContext *context = &getContext();
+  for (auto kernel : getOperation().getOps<mlir::gpu::GPUFuncOp>())
+    numConverted += kernel.isKernel();
+  RewritePatternSet expansions(context);
+  populateGpuRewritePatterns(expansions);
+  if (failed(applyPatternsGreedily(getOperation(), std::move(expansions))))
+    return signalPassFailure();
+
+  LLVMTypeConverter converter(context);
+  configureGpuToNVVMTypeConverter(converter);
+  RewritePatternSet patterns(context);
+  arith::populateArithToLLVMConversionPatterns(converter, patterns);
+  cf::populateControlFlowToLLVMConversionPatterns(converter, patterns);
+  populateFuncToLLVMConversionPatterns(converter, patterns);
+  index::populateIndexToLLVMConversionPatterns(converter, patterns);
+  populateFinalizeMemRefToLLVMConversionPatterns(converter, patterns);
+  populateVectorToLLVMConversionPatterns(converter, patterns);
+  ub::populateUBToLLVMConversionPatterns(converter, patterns);
+  populateGpuToNVVMConversionPatterns(converter, patterns);
+
+  ConversionTarget target(*context);
+  // Mathematical functions come after, as LLVM's intrinsics.
+  target.addLegalDialect<LLVM::LLVMDialect, NVVM::NVVMDialect,
+                         math::MathDialect>();
+  target.addIllegalDialect<arith::ArithDialect, cf::ControlFlowDialect,
+                           func::FuncDialect, mlir::gpu::GPUDialect,
+                           index::IndexDialect, memref::MemRefDialect,
+                           ub::UBDialect, vector::VectorDialect>();
+  target.addLegalOp<mlir::gpu::GPUModuleOp>();
+  if (failed(
+          applyPartialConversion(getOperation(), target, std::move(patterns))))
+    return signalPassFailure();
+}

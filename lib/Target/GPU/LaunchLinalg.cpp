@@ -1,0 +1,290 @@
+//===- LaunchLinalg.cpp - linear algebra on buffers to kernels ------------===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The pass attn-gpu-launch-linalg: what stands around attention, one thread an
+// element of the result.
+//
+//===----------------------------------------------------------------------===//
+
+#include "attn/Target/GPU/Passes.h"
+
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Linalg/Utils/Utils.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/SCF/Transforms/Transforms.h"
+#include "mlir/IR/IRMapping.h"
+
+#define DEBUG_TYPE "attn-gpu-launch-linalg"
+
+namespace mlir::attn {
+#define GEN_PASS_DEF_ATTNGPULAUNCHLINALGPASS
+#include "attn/Target/GPU/Passes.h.inc"
+} // namespace mlir::attn
+
+using namespace mlir;
+using namespace mlir::attn;
+
+/// Threads of a block: enough to hide latency, few enough to fit anywhere.
+static constexpr int64_t kThreads = 256;
+
+namespace {
+
+struct LaunchLinalg : attn::impl::AttnGPULaunchLinalgPassBase<LaunchLinalg> {
+  void runOnOperation() override;
+
+private:
+  LogicalResult makeSequential();
+  LogicalResult launch(linalg::LinalgOp op);
+  void launchStore(memref::StoreOp store);
+};
+
+/// The body of the kernel of one operation: what one thread does.
+class PointEmitter {
+public:
+  PointEmitter(OpBuilder &builder, linalg::LinalgOp op, ArrayRef<Range> ranges)
+      : builder(builder), op(op), loc(op.getLoc()), ranges(ranges),
+        point(ranges.size()) {}
+
+  /// Emits the work on point number `flat` of the parallel dimensions.
+  void emit(Value flat, ArrayRef<unsigned> parallel,
+            ArrayRef<unsigned> reductions);
+
+private:
+  SmallVector<Value> emitLoops(ArrayRef<unsigned> dims, ValueRange carried);
+  SmallVector<Value> emitBody(ValueRange carried);
+  SmallVector<Value> locate(OpOperand &operand);
+
+  OpBuilder &builder;
+  linalg::LinalgOp op;
+  Location loc;
+  ArrayRef<Range> ranges;
+  SmallVector<Value> point;
+};
+
+} // namespace
+
+static bool isInKernel(Operation *op) {
+  return op->getParentOfType<gpu::LaunchOp>() != nullptr;
+}
+
+/// Where `operand` is read or written at the current point.
+SmallVector<Value> PointEmitter::locate(OpOperand &operand) {
+  AffineMap map = op.getMatchingIndexingMap(&operand);
+  SmallVector<OpFoldResult> at(point.begin(), point.end());
+  return llvm::map_to_vector(map.getResults(), [&](AffineExpr expr) {
+    AffineMap one = AffineMap::get(map.getNumDims(), 0, expr);
+    return getValueOrCreateConstantIndexOp(
+        builder, loc,
+        affine::makeComposedFoldedAffineApply(builder, loc, one, at));
+  });
+}
+
+/// The operation's own body at the current point.
+SmallVector<Value> PointEmitter::emitBody(ValueRange carried) {
+  Block *body = op.getBlock();
+  IRMapping mapping;
+  for (OpOperand *input : op.getDpsInputOperands()) {
+    BlockArgument argument = op.getMatchingBlockArgument(input);
+    if (argument.use_empty())
+      continue;
+    Value value = input->get();
+    if (isa<MemRefType>(value.getType()))
+      value = memref::LoadOp::create(builder, loc, value, locate(*input));
+    mapping.map(argument, value);
+  }
+  for (auto [init, value] : llvm::zip_equal(op.getDpsInitsMutable(), carried))
+    mapping.map(op.getMatchingBlockArgument(&init), value);
+  for (Operation &nested : body->without_terminator()) {
+    if (auto index = dyn_cast<linalg::IndexOp>(nested))
+      mapping.map(index.getResult(), point[index.getDim()]);
+    else
+      builder.clone(nested, mapping);
+  }
+  return llvm::map_to_vector(
+      body->getTerminator()->getOperands(),
+      [&](Value value) { return mapping.lookupOrDefault(value); });
+}
+
+SmallVector<Value> PointEmitter::emitLoops(ArrayRef<unsigned> dims,
+                                           ValueRange carried) {
+  if (dims.empty())
+    return emitBody(carried);
+  Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
+  Value one = arith::ConstantIndexOp::create(builder, loc, 1);
+  Value size =
+      getValueOrCreateConstantIndexOp(builder, loc, ranges[dims.front()].size);
+  auto loop = scf::ForOp::create(builder, loc, zero, size, one, carried);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(loop.getBody());
+  point[dims.front()] = loop.getInductionVar();
+  SmallVector<Value> next =
+      emitLoops(dims.drop_front(), loop.getRegionIterArgs());
+  scf::YieldOp::create(builder, loc, next);
+  return llvm::to_vector_of<Value>(loop.getResults());
+}
+
+void PointEmitter::emit(Value flat, ArrayRef<unsigned> parallel,
+                        ArrayRef<unsigned> reductions) {
+  for (unsigned dim : llvm::reverse(parallel)) {
+    Value size =
+        getValueOrCreateConstantIndexOp(builder, loc, ranges[dim].size);
+    point[dim] = dim == parallel.front()
+                     ? flat
+                     : arith::RemUIOp::create(builder, loc, flat, size);
+    flat = arith::DivUIOp::create(builder, loc, flat, size);
+  }
+  SmallVector<Value> carried;
+  SmallVector<SmallVector<Value>> places;
+  for (OpOperand &init : op.getDpsInitsMutable()) {
+    places.push_back(locate(init));
+    bool isRead =
+        !reductions.empty() || !op.getMatchingBlockArgument(&init).use_empty();
+    Type type = getElementTypeOrSelf(init.get().getType());
+    Value value =
+        isRead
+            ? memref::LoadOp::create(builder, loc, init.get(), places.back())
+                  .getResult()
+            : arith::ConstantOp::create(builder, loc, builder.getZeroAttr(type))
+                  .getResult();
+    carried.push_back(value);
+  }
+  SmallVector<Value> results = emitLoops(reductions, carried);
+  for (auto [init, value, place] :
+       llvm::zip_equal(op.getDpsInits(), results, places))
+    memref::StoreOp::create(builder, loc, value, init, place);
+}
+
+/// The first use of a reduction dimension in the place of a result, where two
+/// threads would not write to different places.
+static LogicalResult checkPlaces(linalg::LinalgOp op) {
+  for (OpOperand &init : op.getDpsInitsMutable()) {
+    AffineMap map = op.getMatchingIndexingMap(&init);
+    for (auto [dim, kind] : llvm::enumerate(op.getIteratorTypesArray()))
+      if (kind != utils::IteratorType::parallel && map.isFunctionOfDim(dim))
+        return op.emitOpError("expected results at places that no reduction "
+                              "dimension moves, got ")
+               << AffineMapAttr::get(map);
+    if (!isa<MemRefType>(init.get().getType()))
+      return op.emitOpError("expected results in buffers, got ")
+             << init.get().getType();
+  }
+  return success();
+}
+
+LogicalResult LaunchLinalg::launch(linalg::LinalgOp op) {
+  if (failed(checkPlaces(op)))
+    return failure();
+  Location loc = op.getLoc();
+  OpBuilder builder(op);
+  SmallVector<Range> ranges = op.createLoopRanges(builder, loc);
+  SmallVector<unsigned> parallel, reductions;
+  op.getParallelDims(parallel);
+  op.getReductionDims(reductions);
+
+  auto constant = [&](int64_t value) -> Value {
+    return arith::ConstantIndexOp::create(builder, loc, value);
+  };
+  OpFoldResult count = builder.getIndexAttr(1);
+  AffineExpr a, b;
+  bindDims(&getContext(), a, b);
+  for (unsigned dim : parallel)
+    count = affine::makeComposedFoldedAffineApply(builder, loc, a * b,
+                                                  {count, ranges[dim].size});
+  OpFoldResult blocks = affine::makeComposedFoldedAffineApply(
+      builder, loc, a.ceilDiv(kThreads), {count});
+  Value total = getValueOrCreateConstantIndexOp(builder, loc, count);
+  Value grid = getValueOrCreateConstantIndexOp(builder, loc, blocks);
+  Value one = constant(1), threads = constant(kThreads);
+  auto kernel =
+      gpu::LaunchOp::create(builder, loc, grid, one, one, threads, one, one);
+  kernel.setFunctionAttr(
+      FlatSymbolRefAttr::get(&getContext(), op->getName().stripDialect()));
+  builder.setInsertionPointToStart(&kernel.getBody().front());
+  Value first = arith::MulIOp::create(builder, loc, kernel.getBlockIds().x,
+                                      constant(kThreads));
+  Value flat =
+      arith::AddIOp::create(builder, loc, first, kernel.getThreadIds().x);
+  Value isInside = arith::CmpIOp::create(
+      builder, loc, arith::CmpIPredicate::ult, flat, total);
+  auto guard = scf::IfOp::create(builder, loc, isInside);
+  gpu::TerminatorOp::create(builder, loc);
+  builder.setInsertionPointToStart(guard.thenBlock());
+  PointEmitter(builder, op, ranges).emit(flat, parallel, reductions);
+  op.erase();
+  ++numLaunched;
+  return success();
+}
+
+/// One thread stores what the host knows.
+void LaunchLinalg::launchStore(memref::StoreOp store) {
+  Location loc = store.getLoc();
+  OpBuilder builder(store);
+  Value one = arith::ConstantIndexOp::create(builder, loc, 1);
+  auto kernel =
+      gpu::LaunchOp::create(builder, loc, one, one, one, one, one, one);
+  kernel.setFunctionAttr(FlatSymbolRefAttr::get(&getContext(), "store"));
+  builder.setInsertionPointToStart(&kernel.getBody().front());
+  store->moveBefore(gpu::TerminatorOp::create(builder, loc));
+  ++numLaunched;
+}
+
+/// Parallel loops that are no kernels become loops of launches.
+LogicalResult LaunchLinalg::makeSequential() {
+  SmallVector<scf::ForallOp> loops;
+  getOperation().walk([&](scf::ForallOp loop) {
+    if (!isInKernel(loop))
+      loops.push_back(loop);
+  });
+  IRRewriter rewriter(&getContext());
+  for (scf::ForallOp loop : loops) {
+    rewriter.setInsertionPoint(loop);
+    if (failed(scf::forallToForLoop(rewriter, loop)))
+      return loop.emitOpError("expected a loop that can be made sequential");
+  }
+  return success();
+}
+
+void LaunchLinalg::runOnOperation() {
+  if (getOperation().isDeclaration())
+    return;
+  if (failed(makeSequential()))
+    return signalPassFailure();
+  IRRewriter rewriter(&getContext());
+  SmallVector<memref::CopyOp> copies;
+  getOperation().walk([&](memref::CopyOp copy) {
+    auto isContiguous = [](Value value) {
+      auto type = dyn_cast<MemRefType>(value.getType());
+      return !type || type.getLayout().isIdentity();
+    };
+    if (!isInKernel(copy) &&
+        !(isContiguous(copy.getSource()) && isContiguous(copy.getTarget())))
+      copies.push_back(copy);
+  });
+  for (memref::CopyOp copy : copies) {
+    rewriter.setInsertionPoint(copy);
+    linalg::makeMemRefCopyOp(rewriter, copy.getLoc(), copy.getSource(),
+                             copy.getTarget());
+    rewriter.eraseOp(copy);
+  }
+  SmallVector<linalg::LinalgOp> ops;
+  SmallVector<memref::StoreOp> stores;
+  getOperation().walk([&](Operation *op) {
+    if (isInKernel(op))
+      return;
+    if (auto linalgOp = dyn_cast<linalg::LinalgOp>(op))
+      ops.push_back(linalgOp);
+    else if (auto store = dyn_cast<memref::StoreOp>(op))
+      stores.push_back(store);
+  });
+  for (linalg::LinalgOp op : ops)
+    if (failed(launch(op)))
+      return signalPassFailure();
+  for (memref::StoreOp store : stores)
+    launchStore(store);
+}

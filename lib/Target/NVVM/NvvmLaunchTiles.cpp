@@ -1,0 +1,330 @@
+//===- NvvmLaunchTiles.cpp - parallel loops over tiles as kernels ---------===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Pass attn-nvvm-launch-tiles: an iteration of a parallel loop becomes a block
+// of threads. The emitters of the tile-level operations are in files of their
+// own.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Kernel.h"
+
+#include "attn/Target/NVVM/Passes.h"
+
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Pass/PassManager.h"
+#include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
+
+#define DEBUG_TYPE "attn-nvvm-launch-tiles"
+
+namespace mlir::attn::nvvm {
+#define GEN_PASS_DEF_ATTNNVVMLAUNCHTILESPASS
+#include "attn/Target/NVVM/Passes.h.inc"
+} // namespace mlir::attn::nvvm
+
+using namespace mlir;
+using namespace mlir::attn;
+using namespace mlir::attn::nvvm;
+
+namespace {
+/// The tile-level operations of a loop, and the fills and copies around them.
+SmallVector<Operation *> collectOps(scf::ForallOp loop) {
+  SmallVector<Operation *> ops;
+  loop.getBody()->walk([&](Operation *op) {
+    if (op->hasTrait<TileLevel>() ||
+        isa<linalg::LinalgOp, memref::CopyOp, memref::AllocOp>(op))
+      ops.push_back(op);
+  });
+  return ops;
+}
+
+bool hasTiles(scf::ForallOp loop) {
+  return llvm::any_of(collectOps(loop),
+                      [](Operation *op) { return op->hasTrait<TileLevel>(); });
+}
+
+/// The operands of a tile-level operation that are parts of its state.
+SmallVector<Value> getState(Operation *op) {
+  return TypeSwitch<Operation *, SmallVector<Value>>(op)
+      .Case<OnlineAttentionOp, MergeOp, FinalizeOp>([](auto one) {
+        return SmallVector<Value>{one.getAcc(), one.getMax(), one.getSum()};
+      })
+      .Default([](Operation *) { return SmallVector<Value>(); });
+}
+
+bool isStatePart(Value memref) {
+  return llvm::any_of(memref.getUsers(), [&](Operation *user) {
+    return llvm::is_contained(getState(user), memref);
+  });
+}
+
+/// Whether a copy has the same source and destination, as bufferisation leaves
+/// behind.
+bool isIdle(memref::CopyOp copy) {
+  return copy.getSource() == copy.getTarget();
+}
+
+LogicalResult verifyEmittable(Operation *op) {
+  return TypeSwitch<Operation *, LogicalResult>(op)
+      .Case([](OnlineAttentionOp one) { return verifyOnline(one); })
+      .Case<MergeOp, FinalizeOp>([](auto one) -> LogicalResult {
+        Type element =
+            cast<ShapedType>(one.getAcc().getType()).getElementType();
+        if (!element.isF32())
+          return one.emitOpError() << "expected a state of f32 for this "
+                                      "target, got "
+                                   << element;
+        return success();
+      })
+      .Case([](memref::AllocOp one) -> LogicalResult {
+        if (!isStatePart(one))
+          return one.emitOpError() << "expected scratch of a kernel to be the "
+                                      "state of a softmax for this target";
+        return success();
+      })
+      .Case([](linalg::FillOp one) -> LogicalResult {
+        if (!isStatePart(one.getOutputs()[0]))
+          return one.emitOpError() << "expected fills in a kernel to begin the "
+                                      "state of a softmax for this target";
+        return success();
+      })
+      .Case([](memref::CopyOp one) -> LogicalResult {
+        if (!isIdle(one))
+          return one.emitOpError()
+                 << "expected no copies in a kernel for this target";
+        return success();
+      })
+      .Default([](Operation *other) {
+        return other->emitOpError()
+               << "expected an operation that this target has a kernel for";
+      });
+}
+
+/// Fragments that the rows of the largest state take, all heads of its group
+/// together, and the columns of the widest.
+std::pair<int64_t, int64_t> measureStates(ArrayRef<Operation *> ops) {
+  int64_t rows = 1, columns = 0;
+  for (Operation *op : ops)
+    if (SmallVector<Value> state = getState(op); !state.empty()) {
+      auto type = cast<MemRefType>(state[0].getType());
+      rows = std::max(rows, type.getDimSize(0) * type.getDimSize(1));
+      columns = std::max(columns, type.getDimSize(2));
+    }
+  return {llvm::divideCeil(rows, FragmentBuilder::fragmentRows), columns};
+}
+
+/// Two fragments of rows for a warp read keys and values half as often as one,
+/// if the accumulators still fit in registers and four warps are left.
+int64_t chooseRowFragments(ArrayRef<Operation *> ops) {
+  constexpr int64_t enough = 8, mostOf16Bits = 128, mostOf32Bits = 64;
+  auto [fragments, columns] = measureStates(ops);
+  int64_t most = mostOf16Bits;
+  for (Operation *op : ops)
+    if (auto online = dyn_cast<OnlineAttentionOp>(op))
+      if (getElementTypeOrSelf(online.getKey().getType()).isF32())
+        most = mostOf32Bits;
+  return fragments >= enough && columns <= most ? 2 : 1;
+}
+
+/// One loop as a launch.
+class Launcher {
+public:
+  Launcher(scf::ForallOp loop, ArrayRef<Operation *> ops, F32Products products,
+           int64_t rowFragments)
+      : loop(loop), ops(ops), b(loop), loc(loop.getLoc()) {
+    kernel.products = products;
+    int64_t fragments = measureStates(ops).first;
+    kernel.rowFragments =
+        rowFragments != 0 ? rowFragments : chooseRowFragments(ops);
+    kernel.at.warps = llvm::divideCeil(fragments, kernel.rowFragments);
+  }
+
+  void build();
+
+private:
+  Value index(int64_t value) {
+    return arith::ConstantIndexOp::create(b, loc, value);
+  }
+  void buildLaunch(ArrayRef<Value> bounds, Value tasks);
+  void placeThread(gpu::LaunchOp launch);
+  SmallVector<Value> delinearise(Value task, ArrayRef<Value> bounds);
+  void keepInRegisters();
+  void emit(Operation *op);
+
+  scf::ForallOp loop;
+  ArrayRef<Operation *> ops;
+  OpBuilder b;
+  Location loc;
+  Kernel kernel;
+};
+
+void Launcher::build() {
+  SmallVector<Value> bounds = loop.getUpperBound(b);
+  Value tasks = index(1);
+  for (Value bound : bounds)
+    tasks = b.createOrFold<arith::MulIOp>(loc, tasks, bound);
+  std::optional<int64_t> count = getConstantIntValue(tasks);
+  if (count == 0)
+    return;
+  if (count)
+    return buildLaunch(bounds, tasks);
+  Value isAny =
+      arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sgt, tasks, index(0));
+  auto branch = scf::IfOp::create(b, loc, isAny, /*withElseRegion=*/false);
+  b.setInsertionPointToStart(branch.thenBlock());
+  buildLaunch(bounds, tasks);
+}
+
+void Launcher::buildLaunch(ArrayRef<Value> bounds, Value tasks) {
+  Value one = index(1);
+  auto launch = gpu::LaunchOp::create(
+      b, loc, tasks, one, one, index(kernel.at.threads()), one, one,
+      /*dynamicSharedMemorySize=*/
+      arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(0)));
+  Operation *sharedSize = launch.getDynamicSharedMemorySize().getDefiningOp();
+  Block &body = launch.getBody().front();
+  b.setInsertionPointToStart(&body);
+  placeThread(launch);
+  SmallVector<Value> ids = delinearise(launch.getBlockIds().x, bounds);
+  for (auto [id, variable] : llvm::zip_equal(ids, loop.getInductionVars()))
+    variable.replaceAllUsesWith(id);
+  keepInRegisters();
+  loop.getTerminator()->erase();
+  body.getOperations().splice(b.getInsertionPoint(),
+                              loop.getBody()->getOperations());
+  gpu::TerminatorOp::create(b, loc);
+  for (Operation *op : ops)
+    emit(op);
+  sharedSize->setAttr("value", b.getI32IntegerAttr(kernel.sharedBytes));
+}
+
+void Launcher::placeThread(gpu::LaunchOp launch) {
+  IndexMath math(b, loc);
+  Value thread = launch.getThreadIds().x;
+  auto quotient = [&](Value x, int64_t y) {
+    return b.createOrFold<arith::DivUIOp>(loc, x, index(y));
+  };
+  auto rest = [&](Value x, int64_t y) {
+    return b.createOrFold<arith::RemUIOp>(loc, x, index(y));
+  };
+  ThreadPosition &at = kernel.at;
+  at.thread = thread;
+  at.warp = quotient(thread, FragmentBuilder::lanes);
+  at.lane = rest(thread, FragmentBuilder::lanes);
+  at.group = quotient(at.lane, 4);
+  at.quad = rest(at.lane, 4);
+  auto space = gpu::AddressSpaceAttr::get(
+      b.getContext(), gpu::GPUDialect::getWorkgroupAddressSpace());
+  auto type = MemRefType::get({ShapedType::kDynamic}, b.getI8Type(),
+                              MemRefLayoutAttrInterface(), space);
+  Value shared = gpu::DynamicSharedMemoryOp::create(b, loc, type);
+  Value address =
+      memref::ExtractAlignedPointerAsIndexOp::create(b, loc, shared);
+  address = arith::IndexCastOp::create(b, loc, b.getI64Type(), address);
+  at.shared = LLVM::IntToPtrOp::create(
+      b, loc, LLVM::LLVMPointerType::get(b.getContext(), 3), address);
+}
+
+/// The last dimension runs fastest: blocks that start together share keys.
+SmallVector<Value> Launcher::delinearise(Value task, ArrayRef<Value> bounds) {
+  SmallVector<Value> ids(bounds.size());
+  for (size_t i = bounds.size(); i-- > 0;) {
+    if (i == 0) {
+      ids[i] = task;
+    } else {
+      ids[i] = b.createOrFold<arith::RemUIOp>(loc, task, bounds[i]);
+      task = b.createOrFold<arith::DivUIOp>(loc, task, bounds[i]);
+    }
+  }
+  return ids;
+}
+
+/// Gives every state that is scratch its registers.
+void Launcher::keepInRegisters() {
+  for (Operation *op : ops)
+    if (auto alloc = dyn_cast<memref::AllocOp>(op)) {
+      int64_t count = StateAccess::countRegisters(kernel, alloc.getType());
+      auto type = MemRefType::get({count}, alloc.getType().getElementType());
+      kernel.registers[alloc] = memref::AllocaOp::create(b, loc, type);
+    }
+}
+
+void Launcher::emit(Operation *op) {
+  OpBuilder builder(op);
+  TypeSwitch<Operation *>(op)
+      .Case([&](OnlineAttentionOp one) { emitOnline(builder, one, kernel); })
+      .Case([&](FinalizeOp one) { emitFinalize(builder, one, kernel); })
+      .Case([&](MergeOp one) { emitMerge(builder, one, kernel); })
+      .Case([&](linalg::FillOp one) {
+        FragmentBuilder f(builder, one.getLoc(), kernel.at);
+        Value memory = one.getOutputs()[0];
+        auto type = cast<MemRefType>(memory.getType());
+        if (type.getRank() == 2)
+          type = MemRefType::get({type.getDimSize(0), type.getDimSize(1), 8},
+                                 type.getElementType());
+        StateAccess(f, kernel, type).fill(memory, one.getInputs()[0]);
+      })
+      .Default([](Operation *) {});
+  if (!isa<memref::AllocOp>(op))
+    op->erase();
+}
+
+struct LaunchTilesPass
+    : nvvm::impl::AttnNvvmLaunchTilesPassBase<LaunchTilesPass> {
+  using AttnNvvmLaunchTilesPassBase::AttnNvvmLaunchTilesPassBase;
+
+  void runOnOperation() override {
+    if (rowFragments < 0 || rowFragments > 2) {
+      getOperation().emitError() << "expected row-fragments of 0, 1 or 2, got "
+                                 << rowFragments.getValue();
+      return signalPassFailure();
+    }
+    SmallVector<scf::ForallOp> loops;
+    getOperation().walk<WalkOrder::PreOrder>([&](scf::ForallOp loop) {
+      if (!hasTiles(loop))
+        return WalkResult::advance();
+      loops.push_back(loop);
+      return WalkResult::skip();
+    });
+    for (scf::ForallOp loop : loops)
+      if (failed(launch(loop)))
+        return signalPassFailure();
+  }
+
+  LogicalResult launch(scf::ForallOp loop) {
+    if (loop.getNumResults() != 0)
+      return loop.emitOpError()
+             << "expected a loop on memrefs; bufferise first";
+    if (!loop.isNormalized())
+      return loop.emitOpError() << "expected a loop from 0 by steps of 1";
+    SmallVector<Operation *> ops = collectOps(loop);
+    for (Operation *op : ops)
+      if (failed(verifyEmittable(op)))
+        return failure();
+    SmallVector<Operation *> scratch;
+    for (Operation *op : ops) {
+      numEmitted += op->hasTrait<TileLevel>();
+      if (isa<memref::AllocOp>(op))
+        scratch.push_back(op);
+    }
+    Launcher(loop, ops, tf32 ? F32Products::One : F32Products::Three,
+             rowFragments)
+        .build();
+    for (Operation *alloc : scratch)
+      alloc->erase();
+    loop.erase();
+    ++numLaunched;
+    return success();
+  }
+};
+} // namespace
+
+void attn::nvvm::addKernelPasses(OpPassManager &manager) {
+  manager.addNestedPass<func::FuncOp>(createAttnNvvmLaunchTilesPass());
+}

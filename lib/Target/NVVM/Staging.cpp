@@ -1,0 +1,139 @@
+//===- Staging.cpp - rows from global to shared memory --------------------===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Asynchronous copies of 16 bytes, which fill with zeros what is not there; for
+// layouts that these cannot read, one element after the other.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Staging.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+using namespace mlir::attn::nvvm;
+
+GlobalRows::GlobalRows(FragmentBuilder &f, Value memref,
+                       unsigned columnPosition)
+    : f(f), memref(memref), type(cast<MemRefType>(memref.getType())),
+      columnPosition(columnPosition) {
+  int64_t staticOffset, bytes = type.getElementTypeBitWidth() / 8;
+  SmallVector<int64_t> staticStrides;
+  async = succeeded(type.getStridesAndOffset(staticStrides, staticOffset)) &&
+          staticStrides[columnPosition] == 1 && getColumns() * bytes % 16 == 0;
+  auto metadata = memref::ExtractStridedMetadataOp::create(f.b, f.loc, memref);
+  for (auto [position, stride] : llvm::enumerate(staticStrides)) {
+    bool isKnown = !ShapedType::isDynamic(stride);
+    strides.push_back(isKnown ? f.index(stride)
+                              : metadata.getStrides()[position]);
+    // Rows of one dimension of extent 1 are one row.
+    if (position != columnPosition && type.getDimSize(position) != 1)
+      async &= isKnown && stride * bytes % 16 == 0;
+  }
+  Value aligned =
+      memref::ExtractAlignedPointerAsIndexOp::create(f.b, f.loc, memref);
+  base = f.add(aligned, f.mul(metadata.getOffset(), bytes));
+}
+
+Value GlobalRows::rowAddress(ValueRange indices) const {
+  Value elements = f.index(0);
+  unsigned next = 0;
+  for (unsigned position = 0; position < strides.size(); ++position)
+    if (position != columnPosition)
+      elements = f.add(elements, f.mul(indices[next++], strides[position]));
+  return f.add(base, f.mul(elements, type.getElementTypeBitWidth() / 8));
+}
+
+Value GlobalRows::load(ValueRange indices, Value column) const {
+  SmallVector<Value> at(indices);
+  at.insert(at.begin() + columnPosition, column);
+  return memref::LoadOp::create(f.b, f.loc, memref, at);
+}
+
+namespace {
+Value toGlobalPointer(FragmentBuilder &f, Value address) {
+  Value wide =
+      arith::IndexCastOp::create(f.b, f.loc, f.b.getI64Type(), address);
+  return LLVM::IntToPtrOp::create(
+      f.b, f.loc, LLVM::LLVMPointerType::get(f.b.getContext(), 1), wide);
+}
+
+/// The threads share `count` pieces of work, piece after piece, without a loop.
+void deal(FragmentBuilder &f, int64_t count, function_ref<void(Value)> body) {
+  int64_t threads = f.at.threads();
+  for (int64_t done = 0; done < count; done += threads) {
+    Value piece = f.add(f.at.thread, done);
+    if (done + threads <= count)
+      body(piece);
+    else
+      f.ifThen(f.less(piece, f.index(count)), [&] { body(piece); });
+  }
+}
+
+void stageAsync(FragmentBuilder &f, const SharedTile &tile,
+                const GlobalRows &source,
+                function_ref<RowOrigin(Value row)> origin) {
+  int64_t chunks = tile.columns * tile.elementBytes() / 16,
+          given = source.getColumns() * tile.elementBytes() / 16;
+  deal(f, tile.rows * chunks, [&](Value piece) {
+    Value row = f.b.createOrFold<arith::DivUIOp>(f.loc, piece, f.index(chunks)),
+          chunk =
+              f.b.createOrFold<arith::RemUIOp>(f.loc, piece, f.index(chunks));
+    RowOrigin from = origin(row);
+    Value isThere = from.isThere;
+    if (given < chunks)
+      isThere = f.both(isThere, f.less(chunk, f.index(given)));
+    // An address in bounds even where nothing is read.
+    Value column = given < chunks ? f.min(chunk, f.index(given - 1)) : chunk;
+    Value address = f.add(source.rowAddress(from.indices), f.mul(column, 16));
+    Value to =
+        f.offset(tile.base, f.add(f.mul(row, tile.pitch()), f.mul(chunk, 16)));
+    Value size = f.select(isThere, f.i32(16), f.i32(0));
+    NVVM::CpAsyncOp::create(f.b, f.loc, to, toGlobalPointer(f, address), 16,
+                            NVVM::LoadCacheModifierKind::CG, size);
+  });
+}
+
+void stageElements(FragmentBuilder &f, const SharedTile &tile,
+                   const GlobalRows &source,
+                   function_ref<RowOrigin(Value row)> origin) {
+  int64_t count = tile.rows * tile.columns, threads = f.at.threads();
+  Value zero =
+      arith::ConstantOp::create(f.b, f.loc, f.b.getZeroAttr(tile.element));
+  auto loop = scf::ForOp::create(f.b, f.loc, f.at.thread, f.index(count),
+                                 f.index(threads));
+  OpBuilder::InsertionGuard guard(f.b);
+  f.b.setInsertionPointToStart(loop.getBody());
+  Value piece = loop.getInductionVar();
+  Value row = f.b.createOrFold<arith::DivUIOp>(f.loc, piece,
+                                               f.index(tile.columns)),
+        column = f.b.createOrFold<arith::RemUIOp>(f.loc, piece,
+                                                  f.index(tile.columns));
+  RowOrigin from = origin(row);
+  Value isThere =
+      f.both(from.isThere, f.less(column, f.index(source.getColumns())));
+  Value element = f.ifElse(isThere, zero, [&] {
+    return SmallVector<Value>{source.load(from.indices, column)};
+  })[0];
+  Value to = f.offset(tile.base, f.add(f.mul(row, tile.pitch()),
+                                       f.mul(column, tile.elementBytes())));
+  LLVM::StoreOp::create(f.b, f.loc, element, to);
+}
+} // namespace
+
+void attn::nvvm::stage(FragmentBuilder &f, const SharedTile &tile,
+                       const GlobalRows &source,
+                       function_ref<RowOrigin(Value row)> origin) {
+  if (source.isAsync())
+    stageAsync(f, tile, source, origin);
+  else
+    stageElements(f, tile, source, origin);
+}
+
+void attn::nvvm::commitStaging(FragmentBuilder &f) {
+  NVVM::CpAsyncCommitGroupOp::create(f.b, f.loc);
+}
+
+void attn::nvvm::finishStaging(FragmentBuilder &f) {
+  NVVM::CpAsyncWaitGroupOp::create(f.b, f.loc, 0);
+}

@@ -1,0 +1,60 @@
+//===- Staging.h - rows from global to shared memory ------------*- C++ -*-===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// All threads of a block bring a tile of rows into shared memory. What is not
+// there becomes zero.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_LIB_TARGET_NVVM_STAGING_H
+#define ATTN_LIB_TARGET_NVVM_STAGING_H
+
+#include "attn/Target/NVVM/FragmentBuilder.h"
+
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+
+namespace mlir::attn::nvvm {
+
+/// Rows of a memref in global memory: one of its dimensions is the columns, the
+/// others tell rows apart.
+class GlobalRows {
+public:
+  GlobalRows(FragmentBuilder &f, Value memref, unsigned columnPosition);
+
+  /// Whether 16 bytes of a row can be copied at once: columns lie side by side
+  /// and all strides are known to be whole multiples of 16 bytes.
+  bool isAsync() const { return async; }
+  int64_t getColumns() const { return type.getDimSize(columnPosition); }
+  /// The address of a row's first column; `indices` are those of the other
+  /// dimensions in order.
+  Value rowAddress(ValueRange indices) const;
+  /// An element as it is in memory.
+  Value load(ValueRange indices, Value column) const;
+
+private:
+  FragmentBuilder &f;
+  Value memref, base;
+  SmallVector<Value> strides; ///< of all dimensions, in elements
+  MemRefType type;
+  unsigned columnPosition;
+  bool async;
+};
+
+/// Where a row of the tile comes from.
+struct RowOrigin {
+  Value isThere;
+  SmallVector<Value> indices; ///< in bounds whether it is there or not
+};
+
+/// Begins to copy into `tile`, whose columns may be more than the source's;
+/// `origin` builds where a row, an `index`, comes from. The copy is done after
+/// `finishStaging` and a barrier.
+void stage(FragmentBuilder &f, const SharedTile &tile, const GlobalRows &source,
+           function_ref<RowOrigin(Value row)> origin);
+/// Ends a group of copies, and waits for all groups of this thread.
+void commitStaging(FragmentBuilder &f);
+void finishStaging(FragmentBuilder &f);
+
+} // namespace mlir::attn::nvvm
+
+#endif // ATTN_LIB_TARGET_NVVM_STAGING_H

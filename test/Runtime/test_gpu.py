@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Libraries for GPUs without one: against a driver that only pretends, every call is in its place and every mistake has
+a status and a message. What kernels compute is for the simulator."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+INPUTS = Path(__file__).parent / "Inputs"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("gpu")
+
+
+@pytest.fixture(scope="module")
+def driver(folder):
+    path = folder / "libfake_cuda.so"
+    compiler = shutil.which("clang") or shutil.which("cc")
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", path, INPUTS / "fake_cuda.c"], check=True)
+    return path
+
+
+@pytest.fixture(scope="module")
+def library(folder):
+    path = folder / "layer.so"
+    command = ["attn-compile", INPUTS / "layer.mlir", "--target=nvptx", "--sm=80,90a", "-o", path]
+    subprocess.run(command, check=True)
+    return path
+
+
+@pytest.fixture
+def call(driver, library, tmp_path, root):
+    """Calls in a process of its own; gives the answers and the driver's log."""
+
+    def run(*settings, fake="", libcuda=driver, path=library):
+        log = tmp_path / "log"
+        log.unlink(missing_ok=True)
+        env = {**os.environ, "ATTN_LIBCUDA": str(libcuda), "FAKE_CUDA": fake, "FAKE_CUDA_LOG": str(log)}
+        env["PYTHONPATH"] = str(root / "python")
+        command = [sys.executable, INPUTS / "call_gpu.py", path, *settings]
+        done = subprocess.run(command, env=env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout), log.read_text().splitlines() if log.exists() else []
+
+    return run
+
+
+def of(log, *functions):
+    return [line.strip() for line in log if line.split()[0] in functions]
+
+
+def test_calls_in_order(call):
+    answers, log = call("calls=2")
+    assert answers == [[0, ""]] * 3
+    launches = of(log, "cuLaunchKernel")
+    assert len(launches) == 2 * len(of(log, "cuModuleGetFunction"))  # kernels are looked up once
+    assert all("block 256 1 1 shared 0 stream (nil)" in line for line in launches)
+    assert len(of(log, "cuModuleLoadDataEx")) == len(of(log, "cuMemcpyHtoD")) == 1  # the module, the constant
+    assert len(of(log, "cuStreamSynchronize")) == 2
+    assert len(of(log, "cuMemAllocAsync")) == len(of(log, "cuMemFreeAsync"))
+    assert of(log, "cuModuleUnload")
+
+
+def test_caller_stream(call):
+    answers, log = call("stream=4660")
+    assert answers[1] == [0, ""] and not of(log, "cuStreamSynchronize")
+    assert all("stream 0x1234" in line for line in of(log, "cuLaunchKernel"))
+
+
+def test_results_are_allocated_on_the_device(call):
+    answers, _ = call("allocate=1")
+    assert answers[1:] == [[0, ""], [2, [5, 4]], [0, ""]]
+
+
+@pytest.mark.parametrize(
+    "settings, status, message",
+    [
+        (["kind=1"], 1, "argument 0 'arg0' of 'layer': expected memory of a GPU (DLPack device type 2), got memory of "),
+        (["device=1"], 1, "argument 1 'arg1' of 'layer': expected memory of GPU 1 as in argument 0 'arg0', got GPU 0"),
+        (["result_device=1"], 1, "result 0 'result0' of 'layer': expected memory of GPU 0 as in argument 0"),
+        (["host_memory=1"], 1, "argument 0 'arg0' of 'layer': expected memory of GPU 0, got address 0x"),
+        (["strides=1"], 1, "argument 0 'arg0' of 'layer': expected row-major contiguous data with stride 1"),
+        (["shift=4"], 1, "argument 0 'arg0' of 'layer': expected data aligned to 16 bytes"),
+        (["rows=1"], 5, "'layer': error 1: expected more than one row"),
+    ],
+)
+def test_wrong_arguments(call, settings, status, message):
+    answers, _ = call(*settings, fake="devices=2")
+    assert answers[-1][0] == status and answers[-1][1].startswith(message), answers
+
+
+@pytest.mark.parametrize(
+    "fake, status, message",
+    [
+        ("devices=0", 6, "the driver finds no NVIDIA GPU"),
+        ("fail=cuInit:100", 6, "the driver finds no NVIDIA GPU: error 100: no device"),
+        ("version=75", 6, "expected kernels for sm_75, which GPU 0 is, got sm_80, sm_90a"),
+        ("fail=cuMemcpyHtoD:2", 4, "cuMemcpyHtoD: error 2: out of memory"),
+        ("fail=cuLaunchKernel:700", 5, "cuLaunchKernel: error 700: failure"),
+        ("fail=cuModuleGetFunction:500", 5, "cuModuleGetFunction: error 500: failure"),
+        ("fail=cuStreamSynchronize:700", 5, "cuStreamSynchronize: error 700: failure"),
+    ],
+)
+def test_wrong_device(call, fake, status, message):
+    answers, log = call(fake=fake)
+    assert answers[-1] == [status, message]
+    assert len(of(log, "cuLaunchKernel")) <= 3
+
+
+def test_no_driver(call):
+    answers, _ = call(libcuda="/no/such/libcuda.so.1")
+    assert answers[-1][0] == 6
+    assert answers[-1][1].startswith("found no driver for NVIDIA GPUs: cannot load '/no/such/libcuda.so.1'")
+
+
+def test_driver_without_a_function(call, folder):
+    old = folder / "libold_cuda.so"
+    subprocess.run(["clang", "-shared", "-x", "c", "/dev/null", "-o", old], check=True)
+    answers, _ = call("host_memory=1", libcuda=old)
+    assert answers[-1] == [6, f"the driver '{old}' is too old: expected function 'cuInit', got none"]
+
+
+def test_chooses_images(call, library):
+    has_machine_code = b"\x7fELF" in library.read_bytes()[4:]
+    loaded = {}
+    for version in (80, 86, 90, 100):
+        answers, log = call(fake=f"version={version}")
+        assert answers[-1] == [0, ""]
+        loaded[version] = [line.split()[1] for line in of(log, "cuModuleLoadDataEx")]
+    expected = "cubin" if has_machine_code else "ptx"
+    assert loaded == {80: [expected], 86: [expected], 90: [expected], 100: ["ptx"]}
+
+
+def test_falls_back_to_ptx(call):
+    answers, log = call(fake="fail=cuModuleLoadDataEx:209")
+    assert answers[-1] == [5, "cuModuleLoadDataEx: error 209: failure"]
+    assert of(log, "cuModuleLoadDataEx")[-1] == "cuModuleLoadDataEx ptx"
