@@ -33,9 +33,9 @@ struct Flags {
       "sm", cl::init("80,90"), cl::value_desc("list"),
       cl::desc("GPU architectures of --target=nvptx: 80, 86, 89, 90, 90a, ..."),
       cl::cat(category)};
-  cl::opt<std::string> ptxas{"ptxas", cl::value_desc("file"),
-                             cl::desc("NVIDIA's assembler; default: found"),
-                             cl::cat(category)};
+  cl::opt<std::string> ptxas{
+      "ptxas", cl::value_desc("file"),
+      cl::desc("NVIDIA's assembler; default: found"), cl::cat(category)};
   cl::opt<bool> embedIR{"embed-ir",
                         cl::desc("Put the kernels' LLVM IR into the library, "
                                  "for attn-run --simulate"),
