@@ -53,22 +53,23 @@ static void printForm(llvm::raw_ostream &os, const FormReport &form) {
 /// What a kernel's speed depends on, by name.
 static std::vector<std::pair<llvm::StringRef, uint64_t>>
 list(const sim::Counts &counts) {
-  return {{"instructions", counts.instructions},
-          {"divergent", counts.divergent},
-          {"mma", counts.mma},
-          {"mma_flops", counts.mmaFlops},
-          {"ldmatrix", counts.ldmatrix},
-          {"cp_async", counts.cpAsync},
-          {"special", counts.special},
-          {"float_ops", counts.floatOps},
-          {"shuffles", counts.shuffles},
-          {"barriers", counts.barriers},
-          {"atomics", counts.atomics},
-          {"global_bytes", counts.globalLoads.bytes + counts.globalStores.bytes},
-          {"uncoalesced", counts.uncoalesced()},
-          {"shared_bytes", counts.sharedLoads.bytes + counts.sharedStores.bytes},
-          {"bank_conflicts", counts.bankConflicts()},
-          {"local_accesses", counts.localLoads + counts.localStores}};
+  return {
+      {"instructions", counts.instructions},
+      {"divergent", counts.divergent},
+      {"mma", counts.mma},
+      {"mma_flops", counts.mmaFlops},
+      {"ldmatrix", counts.ldmatrix},
+      {"cp_async", counts.cpAsync},
+      {"special", counts.special},
+      {"float_ops", counts.floatOps},
+      {"shuffles", counts.shuffles},
+      {"barriers", counts.barriers},
+      {"atomics", counts.atomics},
+      {"global_bytes", counts.globalLoads.bytes + counts.globalStores.bytes},
+      {"uncoalesced", counts.uncoalesced()},
+      {"shared_bytes", counts.sharedLoads.bytes + counts.sharedStores.bytes},
+      {"bank_conflicts", counts.bankConflicts()},
+      {"local_accesses", counts.localLoads + counts.localStores}};
 }
 
 void printText(llvm::raw_ostream &os, const Report &report) {

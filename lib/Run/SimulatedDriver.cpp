@@ -25,10 +25,10 @@ static uint64_t toAddress(const void *memory) {
 }
 
 AttnStatus SimulatedDriver::enter(int device) {
-  return device == 0 ? ATTN_OK
-                     : runtime::fail(ATTN_NO_DEVICE,
-                                     "expected the simulated GPU 0, got %d",
-                                     device);
+  return device == 0
+             ? ATTN_OK
+             : runtime::fail(ATTN_NO_DEVICE,
+                             "expected the simulated GPU 0, got %d", device);
 }
 
 bool SimulatedDriver::owns(const void *address, int) {
@@ -92,8 +92,7 @@ AttnStatus SimulatedDriver::upload(void *to, const void *host, int64_t bytes) {
 
 AttnStatus SimulatedDriver::copyOn(void *, void *to, const void *from,
                                    int64_t bytes) {
-  return toStatus(
-      memory.copy(toAddress(to), toAddress(from), uint64_t(bytes)));
+  return toStatus(memory.copy(toAddress(to), toAddress(from), uint64_t(bytes)));
 }
 
 AttnStatus SimulatedDriver::readOn(void *, void *host, const void *from,

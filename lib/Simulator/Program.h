@@ -121,7 +121,8 @@ struct Program {
   uint64_t dynamicSharedOffset = 0; // where dynamic shared memory starts
 };
 
-// Where a module's own variables are, and the windows of generic addresses; global memory is everything else.
+// Where a module's own variables are, and the windows of generic addresses;
+// global memory is everything else.
 constexpr uint64_t kVariables = uint64_t(4) << 56;
 constexpr uint64_t kSharedWindow = uint64_t(2) << 56;
 constexpr uint64_t kLocalWindow = uint64_t(3) << 56;

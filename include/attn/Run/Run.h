@@ -35,9 +35,9 @@ struct Options {
   bool json = false;
   std::string compiler; // the attn-compile to use for IR
   std::vector<std::string> compilerArgs;
-  std::string target;    // for IR; empty: attn-compile's default
-  std::string sm;        // for IR; empty: attn-compile's default
-  bool simulate = false; // kernels, instead of launching them
+  std::string target;             // for IR; empty: attn-compile's default
+  std::string sm;                 // for IR; empty: attn-compile's default
+  bool simulate = false;          // kernels, instead of launching them
   uint64_t simulationOrder = 0;   // of blocks, warps, lanes; 0: ascending
   std::vector<std::string> forms; // for IR, as attn-compile takes them
 };

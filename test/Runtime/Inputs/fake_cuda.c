@@ -135,9 +135,11 @@ Result cuLaunchKernel(void *kernel, unsigned x, unsigned y, unsigned z,
                       unsigned shared, void *stream, void **parameters,
                       void **extra) {
   char text[256];
-  snprintf(text, sizeof(text), "%s grid %u %u %u block %u %u %u shared %u "
-           "stream %p", (const char *)kernel, x, y, z, blockX, blockY, blockZ,
-           shared, stream);
+  snprintf(text, sizeof(text),
+           "%s grid %u %u %u block %u %u %u shared %u "
+           "stream %p",
+           (const char *)kernel, x, y, z, blockX, blockY, blockZ, shared,
+           stream);
   return (void)parameters, (void)extra, enter("cuLaunchKernel", text);
 }
 Result cuStreamSynchronize(void *stream) {
