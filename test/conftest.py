@@ -6,6 +6,7 @@ When CI=true, a skip is a failure unless its reason starts with "hardware:", bec
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,14 @@ BUILD = Path(os.environ.get("ATTN_BUILD", ROOT / "build")).resolve()
 sys.path.insert(0, str(ROOT / "python"))
 os.environ.setdefault("ATTN_BUILD", str(BUILD))
 os.environ["PATH"] = os.pathsep.join([str(BUILD / "bin"), "/usr/lib/llvm-22/bin", os.environ["PATH"]])
+
+
+def pytest_configure(config):
+    """A folder for the libraries that tests compile, of one session and all of its processes."""
+    if "ATTN_TEST_LIBRARIES" not in os.environ:
+        folder = tempfile.TemporaryDirectory(prefix="attn-test-")
+        os.environ["ATTN_TEST_LIBRARIES"] = folder.name
+        config.add_cleanup(folder.cleanup)
 
 
 @pytest.fixture(scope="session")

@@ -163,6 +163,13 @@ def _feed_forward() -> list[Case]:
     return made
 
 
+def _crossover() -> list[Case]:
+    """Every form of one attention, at lengths between which forms begin to pay."""
+    lengths = (128, 256, 512, 1024, 2048, 4096, 8192)
+    return [case for name, mask in (("crossover", None), ("crossover-causal", "causal"))
+            for case in _square(name, lengths, sizes=(64,), kind="crossover", mask=mask)]
+
+
 def all_cases() -> list[Case]:
     """Every case in the order of the table."""
     lengths = (1024, 4096, 16384)
@@ -182,6 +189,7 @@ def all_cases() -> list[Case]:
         *_square("low-rank", (4096, 16384), sizes=(64,), form="low-rank", kind="low-rank", slots=256),
         *_memories(),
         *_feed_forward(),
+        *_crossover(),
         Case("minilm", kind="model", form="encoder", batch=8, n=512, m=512),
         Case("minilm", kind="model", form="encoder", batch=1, n=128, m=128),
         Case("compile", kind="compile", form="encoder", batch=8, n=512, m=512),

@@ -99,15 +99,25 @@ class Contest:
                     one.best_ms, one.calls = one.ready["first_ms"], 1
         else:
             def sample() -> None:
-                probe.sample(bfloat16=case.dtype == "bfloat16", bandwidth=case.n == 1)
+                probe.sample(bfloat16=case.dtype == "bfloat16", bandwidth=case.n == 1 or case.kind == "crossover")
 
             for _ in range(8):  # a case of few rounds would otherwise see too few of them
                 sample()
             rounds = compete(list(field.values()), self.plan, sample)
         made = record(case, field, probe, self.options.threads, rounds)
+        if case.kind == "crossover" and OURS in field:
+            made["predicted"] = self._predict(probe)
         summary = {OURS: made["ms"], LIMIT: made["limit_ms"], **made["peers"]}
         self.say(f"{case.id}: " + ", ".join(f"{name} {time}" for name, time in summary.items() if time))
         return made
+
+    def _predict(self, probe: Probe) -> dict[str, float]:
+        """What the compiler says of all forms on this machine, in milliseconds."""
+        from .contenders import crossover
+
+        folder = self.options.build
+        return crossover.predict(self.case, folder / "bench", str(folder / "bin" / "attn-compile"), probe.fma_gflops,
+                                 probe.read_gbs)
 
     def close(self) -> None:
         for one in self.field.values():

@@ -45,9 +45,28 @@ AttentionShape mlir::attn::describeAttention(AttentionOp op,
   shape.valueSize = extent(AttentionOp::kValueSize, 1);
   Type element = cast<ShapedType>(op.getQuery().getType()).getElementType();
   shape.elementBytes = element.getIntOrFloatBitWidth() / 8;
+  AffineMap keyAsQuery = op.getKeyMap().replace(
+      getAffineDimExpr(AttentionOp::kKey, op.getContext()),
+      getAffineDimExpr(AttentionOp::kQuery, op.getContext()),
+      AttentionOp::kNumDims, 0);
+  shape.keysAreQueries =
+      op.getQuery() == op.getKey() && keyAsQuery == op.getQueryMap();
+  shape.isCausal = isa_and_nonnull<CausalAttr>(op.getMaskAttr());
   shape.visible = estimateVisibleKeys(op.getMask().value_or(nullptr),
                                       shape.heads, shape.queries, shape.keys);
   return shape;
+}
+
+Cost mlir::attn::estimateCost(AttentionOp op, FormAttrInterface form,
+                              int64_t length) {
+  AttentionShape shape = describeAttention(op, length);
+  if (op.getStaticExtent(AttentionOp::kQuery) ==
+      op.getStaticExtent(AttentionOp::kKey))
+    shape.queries = length;
+  shape.keys = length;
+  shape.visible = estimateVisibleKeys(op.getMask().value_or(nullptr),
+                                      shape.heads, shape.queries, shape.keys);
+  return form.getCost(shape);
 }
 
 std::string mlir::attn::describeCost(Cost cost) {

@@ -20,6 +20,7 @@ static constexpr StringLiteral kTensorLevel[] = {
     "attn",
     "bufferization.materialize_in_destination",
     "bufferization.to_tensor",
+    "memref.dim", // of a buffer that a step is given
     "builtin",
     "cf.assert",
     "complex",

@@ -190,6 +190,10 @@ LogicalResult Compilation::runPhase(Phase phase) {
   RewritePipelineOptions rewrite;
   rewrite.form = llvm::join(options.forms, ";");
   rewrite.steps = options.steps;
+  rewrite.pageSize = options.pageSize;
+  // Who sees no remarks need not wait for estimates.
+  rewrite.rank = options.remarks;
+  rewrite.machine = options.machine;
   if (architectures.empty())
     buildPhasePipeline(phase, manager, pipeline, rewrite);
   else

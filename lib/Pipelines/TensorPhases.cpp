@@ -68,6 +68,10 @@ void mlir::attn::buildRewritePipeline(OpPassManager &manager,
   assign.form = options.form;
   assign.file = options.formFile;
   manager.addPass(createAttnAssignFormsPass(assign));
+  AttnRankFormsPassOptions rank;
+  rank.machine = options.machine;
+  if (options.rank)
+    manager.addPass(createAttnRankFormsPass(rank));
   // One pass a form, each of which takes the requests that are its own.
   manager.addNestedPass<func::FuncOp>(createAttnRewriteToBigBirdPass());
   manager.addNestedPass<func::FuncOp>(createAttnRewriteToLocalPass());
@@ -79,6 +83,7 @@ void mlir::attn::buildRewritePipeline(OpPassManager &manager,
   manager.addPass(createAttnSettleFormsPass());
   AttnBuildStepsPassOptions steps;
   steps.capacity = options.steps;
+  steps.pageSize = options.pageSize;
   if (options.steps != 0)
     manager.addPass(createAttnBuildStepsPass(steps));
   manager.addPass(createAttnVerifyRewrittenPass());

@@ -2,13 +2,14 @@
 """Autoregressive generation with a library that was compiled with `--steps=CAPACITY`.
 
     module = attn_compiler.compile("decoder.mlir", steps=1024)
-    generator = Generator(module)  # main(tokens, positions) -> logits, and main_step
+    generator = Generator(module)  # main(tokens, positions) -> logits, main_step and main_token
     result = generator.generate(prompt, count=100)
     print(result.tokens, result.tokens_per_second)
 
 A decoder is a function of token numbers and their positions, both int64 (batch, length), to logits
-(batch, length, vocabulary). Its step has the caches of keys and values, or the states of linear
-attention, as arguments that it writes in place; this class owns them.
+(batch, length, vocabulary). Its steps have the caches of keys and values (in one piece, in pages, or
+rings where attention has a window), or the states of linear attention, as arguments that they write
+in place; this class owns them.
 """
 
 from __future__ import annotations
@@ -68,19 +69,25 @@ class Generator:
     """Sequences that grow by steps. One at a time: the caches belong to the object."""
 
     def __init__(self, module: Module, entry: str = "main"):
-        self._step = module[f"{entry}_step"]
+        self._step, self._token = module[f"{entry}_step"], module[f"{entry}_token"]
         names = [argument["name"] for argument in self._step.args]
         self._first = names.index("length")
-        buffers = self._step.args[self._first + 1:]
-        self._buffers = [np.zeros(spec["shape"], spec["dtype"]) for spec in buffers]
-        self.length = 0
+        self._specs = self._step.args[self._first + 1 :]
+        # Pages lie in order here; a server with a pool for many has tables of its own.
+        pages = int(np.prod(self._specs[0]["shape"])) if self._specs and self._specs[0]["name"] == "pages" else 0
+        self._buffers = [
+            np.zeros([extent if isinstance(extent, int) else pages for extent in spec["shape"]], spec["dtype"]) for spec in self._specs
+        ]
+        self.reset()
 
     def reset(self) -> None:
-        """Forgets all positions. Keys and values need not be cleared, sums do."""
+        """Forgets all positions. Keys and values need not be cleared, states do."""
         self.length = 0
-        for spec, buffer in zip(self._step.args[self._first + 1:], self._buffers, strict=True):
-            if "_cache" not in spec["name"]:
-                buffer[...] = 0
+        for spec, buffer in zip(self._specs, self._buffers, strict=True):
+            if spec["name"] == "pages":
+                buffer[...] = np.arange(buffer.size).reshape(buffer.shape)
+            elif "_state" in spec["name"]:
+                buffer[...] = -1e30 if spec["name"].startswith("reference") else 0
 
     def feed(self, tokens: Any) -> np.ndarray:
         """Takes the next tokens (batch, n) of every sequence and returns their logits (batch, n, vocabulary)."""
@@ -90,7 +97,8 @@ class Generator:
         positions = np.arange(self.length, self.length + tokens.shape[1], dtype=np.int64)
         positions = np.ascontiguousarray(np.broadcast_to(positions, tokens.shape))
         length = np.array(self.length, np.int64)
-        logits = self._step(tokens, positions, length, *self._buffers)
+        entry = self._token if tokens.shape[1] == 1 else self._step
+        logits = entry(tokens, positions, length, *self._buffers)
         self.length += tokens.shape[1]
         return logits
 

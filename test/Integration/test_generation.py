@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Steps: any split of a sequence equals one call, bad steps change nothing, and a decoder from PyTorch generates the
-tokens that PyTorch does."""
-
-import functools
+"""A decoder exported from PyTorch generates the tokens that PyTorch does, with every kind of cache."""
 
 import engines
 import numpy as np
@@ -10,98 +7,36 @@ import pytest
 
 pytestmark = pytest.mark.skipif(len(engines.ENGINES) < 2, reason="there is no attn-compile")
 
-LENGTH, CAPACITY = 50, 64
-SPLITS = [[50], [1] * 50, [20, 1, 7, 22], [49, 1], [1, 49]]
-# batch, query heads, key heads, head size, value size; keys as [B, N, H, D]
-SHAPE = (2, 4, 2, 16, 24)
-DOMAIN = "(b, h, i, j, d, e)"
-ATTENTION = "attn.attention ins(%q, %k, %v : {q}, {k}, {v}) outs(%init : {o}) maps [#q, #k, #v, #o] mask #attn.causal<top_left>"
-LINEAR = "attn.linear_attention {map} ins(%q, %k, %v : {q}, {k}, {v}) outs(%init : {o}) maps [#q, #k, #v, #o] causal top_left"
+
+def causal(query, key, value):
+    import torch
+
+    return torch.nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True)
 
 
-def text(operation, **names):
-    batch, heads, kv_heads, d, e = SHAPE
-    types = {"q": f"tensor<{batch}x?x{heads}x{d}xf32>", "k": f"tensor<{batch}x?x{kv_heads}x{d}xf32>",
-             "v": f"tensor<{batch}x?x{kv_heads}x{e}xf32>", "o": f"tensor<{batch}x?x{heads}x{e}xf32>"}
-    body = operation.format(**types, **names)
-    return f"""\
-#q = affine_map<{DOMAIN} -> (b, i, h, d)>
-#k = affine_map<{DOMAIN} -> (b, j, h floordiv {heads // kv_heads}, d)>
-#v = affine_map<{DOMAIN} -> (b, j, h floordiv {heads // kv_heads}, e)>
-#o = affine_map<{DOMAIN} -> (b, i, h, e)>
-func.func @main(%q: {types["q"]}, %k: {types["k"]}, %v: {types["v"]}) -> {types["o"]} {{
-  %c1 = arith.constant 1 : index
-  %n = tensor.dim %q, %c1 : {types["q"]}
-  %init = tensor.empty(%n) : {types["o"]}
-  %r = {body} -> {types["o"]}
-  return %r : {types["o"]}
-}}
-"""
+def windowed(query, key, value, count=10):
+    import torch
+
+    distance = torch.arange(query.shape[2])[:, None] - torch.arange(query.shape[2])
+    mask = (distance >= 0) & (distance < count)
+    return torch.nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
 
 
-PROGRAMS = {
-    "softmax": text(ATTENTION),
-    "elu": text(LINEAR, map="elu_plus_one"),
-    "relu": text(LINEAR, map="relu"),
+def linear(query, key, value):
+    import torch
+
+    query, key = (torch.nn.functional.elu(x * x.shape[3] ** -0.25) + 1 for x in (query, key))
+    weights = (query @ key.transpose(2, 3)).tril()
+    return weights @ value / (weights.sum(-1, keepdim=True) + 1e-6)
+
+
+# what PyTorch computes, and what the exported causal decoder is compiled with
+KINDS = {
+    "cache": (causal, {}),
+    "pages": (causal, {"page_size": 8}),
+    "ring": (windowed, {"form": "window,before=9,after=0"}),
+    "linear": (linear, {"form": "linear"}),
 }
-
-
-@functools.lru_cache
-def compiled(name):
-    import attn_compiler
-
-    return attn_compiler.compile(PROGRAMS[name], steps=CAPACITY)
-
-
-def arrays(seed=0):
-    batch, heads, kv_heads, d, e = SHAPE
-    rng = np.random.default_rng(seed)
-    shapes = [(batch, LENGTH, heads, d), (batch, LENGTH, kv_heads, d), (batch, LENGTH, kv_heads, e)]
-    return [rng.standard_normal(shape).astype(np.float32) for shape in shapes]
-
-
-def buffers(module, fill):
-    """Keys and values may hold anything; sums begin as zero."""
-    specs = module.main_step.args[4:]
-    return [np.full(spec["shape"], fill if "_cache" in spec["name"] else 0, spec["dtype"]) for spec in specs]
-
-
-@pytest.mark.parametrize("split", SPLITS, ids=lambda split: f"{len(split)} steps")
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_any_split_equals_one_call(name, split):
-    module, inputs = compiled(name), arrays()
-    whole = module.main(*inputs)
-    state, done, outputs = buffers(module, np.nan), 0, []
-    for count in split:
-        part = [np.ascontiguousarray(array[:, done:done + count]) for array in inputs]
-        outputs.append(module.main_step(*part, np.array(done, np.int64), *state))
-        done += count
-    result = np.concatenate(outputs, axis=1)
-    assert not np.isnan(result).any()
-    # both are within rounding of the same sums, in another order
-    assert np.abs(result - whole).max() <= 2e-6 * np.abs(whole).max() * np.sqrt(LENGTH)
-
-
-@pytest.mark.parametrize("length, count", [(50, 20), (64, 1), (-1, 2), (0, 65)])
-def test_a_step_out_of_the_cache_changes_nothing(length, count):
-    import attn_compiler
-
-    module = compiled("softmax")
-    state = buffers(module, 3)
-    inputs = [np.ones((2, count, *array.shape[2:]), np.float32) for array in arrays()]
-    with pytest.raises(attn_compiler.AttnError, match="within the cache's capacity of 64 positions"):
-        module.main_step(*inputs, np.array(length, np.int64), *state)
-    assert all((buffer == 3).all() for buffer in state)
-
-
-def test_a_cache_of_another_shape_or_type():
-    import attn_compiler
-
-    module, inputs = compiled("softmax"), [array[:, :1].copy() for array in arrays()]
-    key, value = buffers(module, 0)
-    for wrong in (key[:, :, :32].copy(), key.astype(np.float64), key[:1].copy()):
-        with pytest.raises(attn_compiler.AttnError, match="key_cache0"):
-            module.main_step(*inputs, np.array(0, np.int64), wrong, value)
 
 
 class TestDecoder:
@@ -117,7 +52,7 @@ class TestDecoder:
         class Block(nn.Module):
             def __init__(self, width, heads):
                 super().__init__()
-                self.heads = heads
+                self.heads, self.attend = heads, causal
                 self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
                 self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
                 self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
@@ -125,8 +60,7 @@ class TestDecoder:
             def forward(self, x):
                 h = self.before(x)
                 q, k, v = (p(h).unflatten(2, (self.heads, -1)).transpose(1, 2) for p in (self.query, self.key, self.value))
-                a = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
-                x = x + self.out(a.transpose(1, 2).flatten(2))
+                x = x + self.out(self.attend(q, k, v).transpose(1, 2).flatten(2))
                 return x + self.down(nn.functional.gelu(self.up(self.between(x))))
 
         class Decoder(nn.Module):
@@ -146,35 +80,48 @@ class TestDecoder:
         return Decoder(self.VOCABULARY, self.WIDTH, self.HEADS, self.LAYERS, self.LONGEST).eval()
 
     @pytest.fixture(scope="class")
-    def generator(self, decoder):
+    def exported(self, decoder):
         pytest.importorskip("torch_mlir")
-        import attn_compiler
         import torch
-        from attn_compiler import export, generation
+        from attn_compiler import export
 
-        example = (torch.zeros(1, 7, dtype=torch.int64), torch.arange(7)[None])
+        example = (torch.zeros(2, 7, dtype=torch.int64), torch.arange(7)[None].expand(2, 7).contiguous())
         length = torch.export.Dim("length", min=1, max=self.LONGEST)
-        exported = export.export_mlir(decoder, example, dynamic_shapes=({1: length}, {1: length}))
-        return generation.Generator(attn_compiler.compile(exported, steps=self.LONGEST))
+        return export.export_mlir(decoder, example, dynamic_shapes=({1: length}, {1: length}))
 
-    def test_greedy_tokens_are_those_of_pytorch(self, decoder, generator):
+    @pytest.fixture(scope="class", params=KINDS)
+    def kind(self, request, exported):
+        import attn_compiler
+        from attn_compiler import generation
+
+        attend, options = KINDS[request.param]
+        return attend, generation.Generator(attn_compiler.compile(exported, steps=self.LONGEST, **options))
+
+    @staticmethod
+    def greedy(decoder, prompt, count):
         import torch
 
+        tokens = torch.from_numpy(prompt)
+        with torch.no_grad():
+            for _ in range(count):
+                logits = decoder(tokens, torch.arange(tokens.shape[1])[None].expand(tokens.shape))
+                tokens = torch.cat([tokens, logits[:, -1:].argmax(-1)], dim=1)
+        return tokens[:, prompt.shape[1] :].numpy()
+
+    def test_greedy_tokens_are_those_of_pytorch(self, decoder, kind):
+        attend, generator = kind
+        for block in decoder.blocks:
+            block.attend = attend
         for seed in range(3):
-            prompt = np.random.default_rng(seed).integers(0, self.VOCABULARY, (1, 5 + seed))
-            result = generator.generate(prompt, 40)
-            tokens = torch.from_numpy(prompt)
-            with torch.no_grad():
-                for _ in range(40):
-                    logits = decoder(tokens, torch.arange(tokens.shape[1])[None])
-                    tokens = torch.cat([tokens, logits[:, -1:].argmax(-1)], dim=1)
-            np.testing.assert_array_equal(result.tokens, tokens[:, prompt.shape[1]:].numpy())
+            prompt = np.random.default_rng(seed).integers(0, self.VOCABULARY, (2, (5, 1, 17)[seed]))
+            result = generator.generate(prompt, 30)
+            np.testing.assert_array_equal(result.tokens, self.greedy(decoder, prompt, 30))
             assert result.tokens_per_second > 0
 
-    def test_sampling_is_seeded(self, generator):
+    def test_sampling_is_seeded(self, kind):
         from attn_compiler.generation import Sampling
 
-        prompt = np.array([[1, 2, 3]])
+        generator, prompt = kind[1], np.array([[1, 2, 3], [3, 1, 2]])
         first, second, other = (generator.generate(prompt, 30, Sampling(1.0, 8, seed)).tokens for seed in (1, 1, 2))
         np.testing.assert_array_equal(first, second)
         assert (first != other).any()

@@ -25,10 +25,9 @@ struct Flags {
   cl::opt<std::string> target{"target", cl::init("cpu"),
                               cl::desc("Target: cpu or nvptx"),
                               cl::cat(category)};
-  cl::opt<std::string> cpu{
-      "cpu", cl::init("native"),
-      cl::desc("CPU to compile for: native, x86-64-v3, znver4, ..."),
-      cl::cat(category)};
+  cl::opt<std::string> cpu{"cpu", cl::init("native"),
+                           cl::desc("CPU: native, x86-64-v3, znver4, ..."),
+                           cl::cat(category)};
   cl::opt<std::string> sm{
       "sm", cl::init("80,90"), cl::value_desc("list"),
       cl::desc("GPU architectures of --target=nvptx: 80, 86, 89, 90, 90a, ..."),
@@ -56,18 +55,25 @@ struct Flags {
       "form", cl::value_desc("[LABEL:]FORM[,KEY=VALUE]...|@FILE"),
       cl::desc("Form of attention, for all or by label; may be repeated"),
       cl::cat(category)};
+  cl::opt<std::string> machine{"machine", cl::value_desc("KEY=VALUE,..."),
+                               cl::desc("Limits that estimates are for"),
+                               cl::cat(category)};
   cl::opt<int64_t> steps{"steps", cl::init(0), cl::value_desc("CAPACITY"),
-                         cl::desc("Add entries NAME_step, piece by piece"),
+                         cl::desc("Add entries NAME_step, piece by piece, and "
+                                  "NAME_token, one position"),
                          cl::cat(category)};
+  cl::opt<int64_t> pageSize{
+      "page-size", cl::init(0), cl::value_desc("POSITIONS"),
+      cl::desc("Caches of these in pages, with an index table"),
+      cl::cat(category)};
   cl::opt<Phase> from{"from", cl::init(Phase::Import),
                       cl::desc("First phase to run"), phaseValues(),
                       cl::cat(category)};
   cl::opt<Phase> to{"to", cl::init(Phase::Emit), cl::desc("Last phase to run"),
                     phaseValues(), cl::cat(category)};
-  cl::opt<std::string> dump{
-      "dump-phases", cl::value_desc("DIR"),
-      cl::desc("Write the IR after every phase into a folder"),
-      cl::cat(category)};
+  cl::opt<std::string> dump{"dump-phases", cl::value_desc("DIR"),
+                            cl::desc("A folder for the IR of every phase"),
+                            cl::cat(category)};
   cl::opt<bool> remarks{"remarks",
                         cl::desc("Print what the compiler chose and missed"),
                         cl::cat(category)};

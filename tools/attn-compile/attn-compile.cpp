@@ -30,7 +30,9 @@ int main(int argc, char **argv) {
   options.embedIR = flags.embedIR;
   options.emit = flags.emit;
   options.forms = flags.forms;
+  options.machine = flags.machine;
   options.steps = flags.steps;
+  options.pageSize = flags.pageSize;
   options.from = flags.from;
   options.to = flags.to;
   options.dumpFolder = flags.dump;

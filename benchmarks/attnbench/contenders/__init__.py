@@ -86,6 +86,8 @@ _FEED_FORWARD = {
     "openvino": "feed_forward:prepare_openvino",
     "torch.compile": "feed_forward:prepare_compiled",
 }
+_CROSSOVER = {OURS: "ours:prepare", **{name: f"crossover:prepare_{name.replace('-', '_')}" for name in (
+    "window", "local", "bigbird", "lsh", "low-rank", "linear", "favor")}}
 _LSH_PAYS = {OURS: "lsh:prepare_ours", "exact": "lsh:prepare_exact"}
 _COMPILE = {OURS: "models:compile_ours", "openvino": "models:compile_openvino", "torch.compile": "models:compile_torch"}
 _SPARSE = {OURS: "ours:prepare", "flex": "torch_peers:prepare_flex", "hf": "hf_sparse:prepare"}
@@ -95,7 +97,7 @@ _TABLES = {"attention": _ATTENTION, "sparse": _SPARSE, "memory": {OURS: "ours:pr
            "error": {OURS: "linear:prepare_error"},
            "lsh-gathered": {OURS: "lsh:prepare_ours", "in order": "lsh:prepare_in_order"},
            "low-rank": _LOW_RANK, "compressive": _COMPRESSIVE, "compressive-layer": _COMPRESSIVE,
-           "feed-forward": _FEED_FORWARD, "feed-forward-memory": {OURS: "feed_forward:prepare_ours"}}
+           "crossover": _CROSSOVER, "feed-forward": _FEED_FORWARD, "feed-forward-memory": {OURS: "feed_forward:prepare_ours"}}
 
 
 def names(kind: str) -> list[str]:

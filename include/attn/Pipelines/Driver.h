@@ -26,8 +26,12 @@ struct CompileOptions {
   EmitKind emit = EmitKind::SharedLibrary;
   /// Forms that attention is rewritten to, as attn-assign-forms takes them.
   std::vector<std::string> forms;
+  /// Limits of the machine for estimates, as attn-rank-forms takes them.
+  std::string machine;
   /// Positions that the caches of steps have room for; 0 for no steps.
   int64_t steps = 0;
+  /// Positions of a page of these caches; 0 for caches in one piece.
+  int64_t pageSize = 0;
   /// The first phase to run, and the last.
   Phase from = Phase::Import, to = Phase::Emit;
   /// A folder for the IR after every phase; empty for none.

@@ -38,10 +38,22 @@ struct RewritePipelineOptions : PassPipelineOptions<RewritePipelineOptions> {
   Option<std::string> formFile{
       *this, "form-file", llvm::cl::desc("A file that maps labels to forms"),
       llvm::cl::init("")};
+  Option<bool> rank{*this, "rank",
+                    llvm::cl::desc("Remark on the time of all forms"),
+                    llvm::cl::init(false)};
+  Option<std::string> machine{
+      *this, "machine",
+      llvm::cl::desc("Limits of the machine, for estimates of time"),
+      llvm::cl::init("")};
   Option<int64_t> steps{
       *this, "steps",
       llvm::cl::desc("Positions that the caches of steps have room for; 0 for "
                      "no steps"),
+      llvm::cl::init(0)};
+  Option<int64_t> pageSize{
+      *this, "page-size",
+      llvm::cl::desc("Positions of a page of the caches of steps; 0 for caches "
+                     "in one piece"),
       llvm::cl::init(0)};
 };
 

@@ -57,6 +57,7 @@ void mlir::attn::registerDecompositionExternalModels(
     attach<LshAttentionOp, decomposeLsh>(context);
     attach<MergeOp, decomposeMerge>(context);
     attach<FinalizeOp, decomposeFinalize>(context);
+    attach<GatherPagesOp, decomposeGatherPages>(context);
     attach<LowRankAttentionOp, decomposeLowRankAttention>(context);
     attach<RotaryOp, decomposeRotary>(context);
     attach<SinusoidOp, decomposeSinusoid>(context);

@@ -26,6 +26,7 @@ SmallVector<Value> decomposeLinear(OpBuilder &builder, LinearAttentionOp op);
 SmallVector<Value> decomposeLinearStep(OpBuilder &builder, LinearStepOp op);
 SmallVector<Value> decomposeMerge(OpBuilder &builder, MergeOp op);
 SmallVector<Value> decomposeFinalize(OpBuilder &builder, FinalizeOp op);
+SmallVector<Value> decomposeGatherPages(OpBuilder &builder, GatherPagesOp op);
 SmallVector<Value> decomposeLowRankAttention(OpBuilder &builder,
                                              LowRankAttentionOp op);
 SmallVector<Value> decomposeRotary(OpBuilder &builder, RotaryOp op);

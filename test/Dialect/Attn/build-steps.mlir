@@ -50,7 +50,7 @@ func.func @linear(%q: tensor<4x?x16xf32>, %v: tensor<4x?x8xf32>, %init: tensor<4
 #v = affine_map<(b, h, i, j, d, e) -> (h, j, e)>
 
 func.func @negative_not_causal(%q: tensor<4x?x16xf32>, %init: tensor<4x?x16xf32>) -> tensor<4x?x16xf32> {
-  // expected-error @below {{expected causal attention without bias, key_valid, segments and relative positions for a step}}
+  // expected-error @below {{expected causal attention, of all positions or of a window of them, without bias, key_valid, segments, documents and relative positions for a step}}
   %r = attn.attention ins(%q, %q, %q : tensor<4x?x16xf32>, tensor<4x?x16xf32>, tensor<4x?x16xf32>)
       outs(%init : tensor<4x?x16xf32>) maps [#q, #k, #v, #o] -> tensor<4x?x16xf32>
   return %r : tensor<4x?x16xf32>

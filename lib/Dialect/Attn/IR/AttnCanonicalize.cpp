@@ -20,13 +20,15 @@ using namespace mlir;
 using namespace mlir::attn;
 
 namespace {
-template <typename OpTy> struct FoldTensorCasts : OpRewritePattern<OpTy> {
+struct FoldTensorCasts
+    : OpInterfaceRewritePattern<DestinationStyleOpInterface> {
   FoldTensorCasts(MLIRContext *context)
-      : OpRewritePattern<OpTy>(context, /*benefit=*/2) {}
+      : OpInterfaceRewritePattern(context, /*benefit=*/2) {}
 
-  LogicalResult matchAndRewrite(OpTy op,
+  LogicalResult matchAndRewrite(DestinationStyleOpInterface op,
                                 PatternRewriter &rewriter) const override {
-    if (!tensor::hasFoldableTensorCastOperand(op))
+    if (!isa_and_nonnull<AttnDialect>(op->getDialect()) ||
+        !tensor::hasFoldableTensorCastOperand(op))
       return rewriter.notifyMatchFailure(op, "no cast that can be folded");
     SmallVector<Type> types(op->getResultTypes());
     SmallVector<Value> operands =
@@ -142,26 +144,10 @@ private:
 
 void AttentionOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
                                               MLIRContext *context) {
-  patterns.add<FoldTensorCasts<AttentionOp>, DropEmptySegments,
-               DropNeutralOperands>(context);
+  patterns.add<DropEmptySegments, DropNeutralOperands>(context);
 }
 
-void OnlineAttentionOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
-                                                    MLIRContext *context) {
-  patterns.add<FoldTensorCasts<OnlineAttentionOp>>(context);
-}
-
-void OnlinePackedOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
-                                                 MLIRContext *context) {
-  patterns.add<FoldTensorCasts<OnlinePackedOp>>(context);
-}
-
-void AsymmetricLshAttentionOp::getCanonicalizationPatterns(
-    RewritePatternSet &patterns, MLIRContext *context) {
-  patterns.add<FoldTensorCasts<AsymmetricLshAttentionOp>>(context);
-}
-
-void LshAttentionOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
-                                                 MLIRContext *context) {
-  patterns.add<FoldTensorCasts<LshAttentionOp>>(context);
+void AttnDialect::getCanonicalizationPatterns(
+    RewritePatternSet &patterns) const {
+  patterns.add<FoldTensorCasts>(patterns.getContext());
 }

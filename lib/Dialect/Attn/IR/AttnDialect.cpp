@@ -67,6 +67,9 @@ SmallVector<FormInfo> mlir::attn::getForms() {
 LogicalResult AttnDialect::verifyOperationAttribute(Operation *op,
                                                     NamedAttribute attribute) {
   StringRef name = attribute.getName();
+  if (name == kMachineAttr && !isa<MachineAttr>(attribute.getValue()))
+    return op->emitOpError("expected #attn.machine as 'attn.machine', got ")
+           << attribute.getValue();
   bool isLabel = name == kLabelAttr, isForm = name == kFormAttr;
   if (!isLabel && !isForm && name != kRewrittenAttr)
     return success();

@@ -38,14 +38,28 @@ WindowFormAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   return success();
 }
 
+/// Keys around a position, which a causal mask halves.
+static double halveIfCausal(const AttentionShape &shape, double keys) {
+  return shape.isCausal ? keys / 2 : keys;
+}
+
+/// The mean number of keys within `reach` on one side of a position; the
+/// sequence ends before some of them.
+static double countWithin(int64_t reach, int64_t keys) {
+  double all = double(keys), most = std::min(double(reach), all - 1);
+  return keys > 0 ? most - most * (most + 1) / (2 * all) : 0;
+}
+
 Cost WindowFormAttr::getCost(const AttentionShape &shape) const {
   double globals = std::min(double(getGlobals()), double(shape.keys));
-  double keys = 1.0 + double(getBefore() / getDilation()) +
-                double(getAfter() / getDilation()) + globals;
+  double dilation = double(getDilation());
+  double after = shape.isCausal ? 0 : countWithin(getAfter(), shape.keys);
+  double near = countWithin(getBefore(), shape.keys) + after;
+  double keys = 1 + near / dilation + globals;
   // The rows of global tokens see all keys, the others the window.
   double share = shape.queries ? std::min(1.0, globals / shape.queries) : 0;
   double mean = share * shape.visible + (1 - share) * keys;
-  return softmaxCost(shape, std::min(mean, shape.visible));
+  return softmaxCost(shape, std::min(mean, shape.visible), globals > 0 ? 2 : 1);
 }
 
 std::string WindowFormAttr::getErrorContract() const { return kLost; }
@@ -64,7 +78,8 @@ LocalFormAttr::verify(function_ref<InFlightDiagnostic()> emitError,
 }
 
 Cost LocalFormAttr::getCost(const AttentionShape &shape) const {
-  double keys = double(getChunk()) * double(1 + getLookBack() + getLookAhead());
+  double ahead = shape.isCausal ? -0.5 : double(getLookAhead());
+  double keys = double(getChunk()) * (double(1 + getLookBack()) + ahead);
   return softmaxCost(shape, std::min(keys, shape.visible));
 }
 
@@ -85,12 +100,15 @@ BigBirdFormAttr::verify(function_ref<InFlightDiagnostic()> emitError,
 
 Cost BigBirdFormAttr::getCost(const AttentionShape &shape) const {
   // Its own block, two beside it, the first, the last and the random ones.
-  double keys = double(getBlock()) * double(5 + getRandom());
+  double keys =
+      halveIfCausal(shape, double(getBlock()) * double(5 + getRandom()));
   double share = shape.queries
                      ? std::min(1.0, 2.0 * double(getBlock()) / shape.queries)
                      : 0;
   double mean = share * shape.visible + (1 - share) * keys;
-  return softmaxCost(shape, std::min(mean, shape.visible));
+  // Own, first, last and random blocks are ranges of their own.
+  return softmaxCost(shape, std::min(mean, shape.visible),
+                     double(3 + getRandom()));
 }
 
 std::string BigBirdFormAttr::getErrorContract() const { return kLost; }

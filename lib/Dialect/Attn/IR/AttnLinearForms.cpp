@@ -11,13 +11,22 @@ using namespace mlir;
 using namespace mlir::attn;
 
 /// Every key goes into a state of `features` rows, and every query reads it;
-/// `draws` features come from a projection. States and projections stay in
-/// caches.
+/// `draws` features come from a projection. Under a causal mask queries meet
+/// the keys of their own chunk besides. States and projections stay in caches.
 static Cost recurrenceCost(const AttentionShape &shape, double features,
                            double draws) {
-  double perRow = features * static_cast<double>(shape.valueSize) +
-                  draws * static_cast<double>(shape.headSize);
-  return {2 * (shape.rows() + shape.keyRows()) * perRow, operandBytes(shape)};
+  // Half of a chunk of 64 is before a query.
+  constexpr double inChunk = 32;
+  auto valueSize = static_cast<double>(shape.valueSize);
+  double perRow =
+      features * valueSize + draws * static_cast<double>(shape.headSize);
+  Cost cost{2 * (shape.rows() + shape.keyRows()) * perRow, operandBytes(shape)};
+  double reached =
+      draws == 0 && shape.isCausal ? share::linearCausal : share::linear;
+  double chunks =
+      shape.isCausal ? 2 * shape.rows() * inChunk * (features + valueSize) : 0;
+  cost.work = (cost.flops + chunks) / reached;
+  return cost;
 }
 
 LogicalResult

@@ -51,19 +51,37 @@ SmallVector<int64_t> LshFormAttr::getFactors(int64_t tokens) const {
 }
 
 Cost LshFormAttr::getCost(const AttentionShape &shape) const {
-  double columns = 0;
-  for (int64_t factor : getFactors(shape.queries))
-    columns += double(factor) / 2;
-  double window =
-      double(getChunk()) * double(1 + getLookBack() + getLookAhead());
-  Cost cost =
-      softmaxCost(shape, std::min(window, shape.visible) * double(getRounds()));
-  cost.flops +=
-      2 * shape.rows() * columns * double(getRounds()) * double(shape.headSize);
+  bool isShared = getSharedQk() || shape.keysAreQueries;
+  double rounds = double(getRounds());
+  double chunk = double(getChunk());
+  double window = chunk * double(1 + getLookBack() + getLookAhead());
+  double seen = std::min(window, shape.visible) * rounds;
+  Cost cost = softmaxCost(shape, seen);
+  // Rows come in the order of a hash.
+  cost.work = cost.flops / share::gathered;
+  if (isShared && getSameBucket()) {
+    // What is outside of the query's own bucket is skipped.
+    double buckets =
+        getBuckets() ? double(getBuckets()) : 2 * double(shape.queries) / chunk;
+    double met = std::max(1.0, double(shape.queries) / buckets) * rounds;
+    cost.work *= std::min(1.0, met / std::max(1.0, seen));
+  }
+  if (isShared) {
+    double columns = 0;
+    for (int64_t factor : getFactors(shape.queries))
+      columns += double(factor) / 2;
+    cost = cost + productCost(2 * shape.rows() * columns * rounds *
+                                  double(shape.headSize),
+                              share::hash);
+  } else {
+    // One direction a round for queries and for keys, and no buckets.
+    cost = cost + productCost(2 * (shape.rows() + shape.keyRows()) * rounds *
+                                  double(shape.headSize + 2),
+                              share::hash);
+  }
   // Every round reads a token's vectors and updates its output.
   double row = 2 * double(shape.headSize) + 3 * double(shape.valueSize);
-  cost.bytes = shape.rows() * double(getRounds()) *
-               (row * double(shape.elementBytes) + 16);
+  cost.bytes = shape.rows() * rounds * (row * double(shape.elementBytes) + 16);
   return cost;
 }
 

@@ -108,8 +108,22 @@ Cost LowRankFormAttr::getCost(const AttentionShape &shape) const {
     perKey = 1;
   }
   double sizes = static_cast<double>(shape.headSize + shape.valueSize);
-  Cost projecting{2 * shape.keyRows() * perKey * sizes, 0};
-  return softmaxCost(shape, seen) + projecting;
+  Cost projecting =
+      productCost(2 * shape.keyRows() * perKey * sizes, share::projection);
+  if (getProjection() == ProjectionKind::Gaussian && getCausalBlocks() == 0) {
+    // Matrices of f32, read whole.
+    bool isPerHead = getSharing() == ProjectionSharing::Unshared;
+    bool isOne = getSharing() == ProjectionSharing::KeyValue ||
+                 getSharing() == ProjectionSharing::Layerwise;
+    projecting.bytes = 4.0 * slots * static_cast<double>(shape.keys) *
+                       (isOne ? 1 : 2) *
+                       (isPerHead ? static_cast<double>(shape.keyHeads) : 1);
+  }
+  AttentionShape reduced = shape;
+  reduced.keys = static_cast<int64_t>(seen);
+  Cost attending = softmaxCost(reduced, seen);
+  attending.bytes = operandBytes(shape);
+  return attending + projecting;
 }
 
 std::string LowRankFormAttr::getErrorContract() const {

@@ -7,18 +7,19 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "attn/Dialect/Attn/IR/Attn.h"
+#include "StepBuilder.h"
+
 #include "attn/Dialect/Attn/Transforms/Passes.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/SymbolTable.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+#include "llvm/Support/MathExtras.h"
 
 #define DEBUG_TYPE "attn-build-steps"
 
@@ -31,36 +32,13 @@ using namespace mlir;
 using namespace mlir::attn;
 
 namespace {
-/// Builds the step of one function, which is a copy already.
-class StepBuilder {
-public:
-  StepBuilder(func::FuncOp step, int64_t capacity)
-      : step(step), b(step.getContext()), capacity(capacity) {}
-
-  LogicalResult run();
-
-private:
-  LogicalResult convert(AttentionOp op);
-  LogicalResult convert(LinearAttentionOp op);
-  Value addBuffer(ArrayRef<int64_t> shape, Type element, const Twine &name);
-  Value open(Location loc, Value buffer);
-  void close(Location loc, Value tensor, Value buffer);
-  void checkRoom(Location loc, Value added);
-  std::pair<Value, AffineMap> append(AttentionOp op, OpOperand &operand,
-                                     AffineMap map, StringRef name);
-
-  func::FuncOp step;
-  OpBuilder b;
-  int64_t capacity;
-  /// Positions that the caches hold before the step.
-  Value length;
-  int64_t number = 0;
-};
-
 struct BuildSteps : attn::impl::AttnBuildStepsPassBase<BuildSteps> {
   using AttnBuildStepsPassBase::AttnBuildStepsPassBase;
 
   void runOnOperation() override;
+
+private:
+  LogicalResult settleLengths(func::FuncOp token);
 };
 } // namespace
 
@@ -75,100 +53,56 @@ Value StepBuilder::addBuffer(ArrayRef<int64_t> shape, Type element,
   return step.getArgument(position);
 }
 
-Value StepBuilder::open(Location loc, Value buffer) {
+Value StepBuilder::open(Value buffer) {
   auto type = cast<MemRefType>(buffer.getType());
   return bufferization::ToTensorOp::create(
       b, loc, RankedTensorType::get(type.getShape(), type.getElementType()),
       buffer, /*restrict=*/true, /*writable=*/true);
 }
 
-void StepBuilder::close(Location loc, Value tensor, Value buffer) {
+void StepBuilder::close(Value tensor, Value buffer) {
   auto op = bufferization::MaterializeInDestinationOp::create(b, loc, Type(),
                                                               tensor, buffer);
   op.setRestrict(true);
   op.setWritable(true);
 }
 
-/// A step past the end is an error before anything has been written.
-void StepBuilder::checkRoom(Location loc, Value added) {
-  using Predicate = arith::CmpIPredicate;
-  Value zero = arith::ConstantIndexOp::create(b, loc, 0);
-  Value all = arith::ConstantIndexOp::create(b, loc, capacity);
-  Value last = arith::SubIOp::create(b, loc, all, added);
-  Value begins = arith::CmpIOp::create(b, loc, Predicate::sge, length, zero);
-  Value ends = arith::CmpIOp::create(b, loc, Predicate::sle, length, last);
-  Value holds = arith::AndIOp::create(b, loc, begins, ends);
-  cf::AssertOp::create(b, loc, holds,
-                       "expected a step within the cache's capacity of " +
-                           std::to_string(capacity) + " positions");
+/// Queries and keys have one length, so that an offset says nothing yet.
+LogicalResult StepBuilder::Past::restrict(Attribute mask) {
+  if (isa_and_nonnull<CausalAttr>(mask)) {
+    isCausal = true;
+    return success();
+  }
+  if (auto list = dyn_cast_or_null<AllOfAttr>(mask)) {
+    for (Attribute one : list.getMasks())
+      if (failed(restrict(one)))
+        return failure();
+    return success();
+  }
+  auto own = dyn_cast_or_null<WindowAttr>(mask);
+  if (!own || own.dependsOnHead() || own.getDilationOf(0) != 1)
+    return failure();
+  int64_t seen = own.getBefore() + 1;
+  window = window ? std::min(*window, seen) : seen;
+  isCausal |= own.getAfter() == 0;
+  return success();
 }
 
-/// The operand behind what its cache holds, as a tensor and its map. A cache
-/// has the dimensions b, h, j, d of its operand in this order, so that the keys
-/// of a head are one stretch of memory.
-std::pair<Value, AffineMap> StepBuilder::append(AttentionOp op,
-                                                OpOperand &operand,
-                                                AffineMap map, StringRef name) {
-  Location loc = op.getLoc();
-  auto type = cast<RankedTensorType>(operand.get().getType());
-  // Positions of the operand's dimensions, in the order of the domain.
-  SmallVector<std::pair<unsigned, unsigned>> order;
-  for (auto [position, result] : llvm::enumerate(map.getResults())) {
-    unsigned dim = AttentionOp::kHead; // also for h floordiv g
-    if (auto plain = dyn_cast<AffineDimExpr>(result))
-      dim = plain.getPosition();
-    order.push_back({dim, position});
-  }
-  llvm::sort(order);
-  SmallVector<int64_t> shape;
-  SmallVector<AffineExpr> results, loops(order.size());
-  SmallVector<OpFoldResult> sizes;
-  unsigned along = 0;
-  for (auto [number, one] : llvm::enumerate(order)) {
-    auto [dim, position] = one;
-    bool isKey = dim == AttentionOp::kKey;
-    along = isKey ? number : along;
-    shape.push_back(isKey ? capacity : type.getDimSize(position));
-    results.push_back(map.getResult(position));
-    loops[position] = b.getAffineDimExpr(number);
-    sizes.push_back(tensor::getMixedSize(b, loc, operand.get(), position));
-  }
-  unsigned rank = order.size();
-  Value added = getValueOrCreateConstantIndexOp(b, loc, sizes[along]);
-  checkRoom(loc, added);
-  Value buffer = addBuffer(shape, type.getElementType(),
-                           Twine(name) + "_cache" + Twine(number));
-  // The new rows in the cache's order.
-  Value init = tensor::EmptyOp::create(b, loc, sizes, type.getElementType());
-  SmallVector<AffineMap> maps = {AffineMap::get(rank, 0, loops, b.getContext()),
-                                 b.getMultiDimIdentityMap(rank)};
-  SmallVector<utils::IteratorType> iterators(rank,
-                                             utils::IteratorType::parallel);
-  Value rows = linalg::GenericOp::create(
-                   b, loc, init.getType(), operand.get(), init, maps, iterators,
-                   [](OpBuilder &nested, Location l, ValueRange arguments) {
-                     linalg::YieldOp::create(nested, l, arguments[0]);
-                   })
-                   .getResult(0);
-  SmallVector<OpFoldResult> offsets(rank, b.getIndexAttr(0)),
-      strides(rank, b.getIndexAttr(1));
-  offsets[along] = length;
-  Value whole = tensor::InsertSliceOp::create(b, loc, rows, open(loc, buffer),
-                                              offsets, sizes, strides);
-  close(loc, whole, buffer);
-  offsets[along] = b.getIndexAttr(0);
-  sizes[along] = arith::AddIOp::create(b, loc, length, added).getResult();
-  Value seen =
-      tensor::ExtractSliceOp::create(b, loc, whole, offsets, sizes, strides);
-  return {seen, AffineMap::get(map.getNumDims(), 0, results, b.getContext())};
-}
-
-LogicalResult StepBuilder::convert(AttentionOp op) {
-  auto causal = dyn_cast_or_null<CausalAttr>(op.getMaskAttr());
-  if (!causal || !op.getSegments().empty() || op.getBias() ||
-      op.getKeyValid() || op.getRelative())
-    return op.emitError("expected causal attention without bias, key_valid, "
-                        "segments and relative positions for a step");
+/// What a step of exact attention can be made of.
+LogicalResult StepBuilder::check(AttentionOp op, Past &past) {
+  if (failed(past.restrict(op.getMaskAttr())) || !past.isCausal ||
+      !op.getSegments().empty() || op.getBias() || op.getKeyValid() ||
+      op.getRelative() || op.getDocuments())
+    return op.emitError(
+        "expected causal attention, of all positions or of a window of them, "
+        "without bias, key_valid, segments, documents and relative positions "
+        "for a step");
+  if (past.window && *past.window > options.capacity)
+    past.window.reset();
+  if (past.window && !op.getScoreMod().empty())
+    return op.emitError("expected no score mod where positions are in a ring");
+  if (options.isToken)
+    return success(); // that NAME_step is there says the rest
   if (!ShapedType::isDynamic(op.getStaticExtent(AttentionOp::kQuery)))
     return op.emitError("expected a dynamic length for a step");
   for (OpOperand *operand : {&op.getKeyMutable(), &op.getValueMutable()}) {
@@ -178,29 +112,66 @@ LogicalResult StepBuilder::convert(AttentionOp op) {
                           "step, got ")
              << type;
   }
-  b.setInsertionPoint(op);
+  return success();
+}
+
+/// A score mod speaks of positions of the whole sequence.
+void StepBuilder::shiftPositions(AttentionOp op) {
+  if (op.getScoreMod().empty())
+    return;
+  Block &body = op.getScoreMod().front();
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(&body);
+  BlockArgument query = body.getArgument(3);
+  auto shifted = arith::AddIOp::create(b, loc, query, length);
+  query.replaceAllUsesExcept(shifted, shifted);
+}
+
+LogicalResult StepBuilder::convert(AttentionOp op) {
+  Past past;
+  if (failed(check(op, past)))
+    return failure();
   SmallVector<Attribute> maps(op.getIndexingMaps().begin(),
                               op.getIndexingMaps().end());
-  auto replace = [&](OpOperand &operand, AffineMap map, StringRef name) {
-    auto [value, newMap] = append(op, operand, map, name);
-    operand.set(value);
-    maps[operand.getOperandNumber()] = AffineMapAttr::get(newMap);
-  };
-  AffineMap keyMap = op.getKeyMap(), valueMap = op.getValueMap();
-  replace(op.getKeyMutable(), keyMap, "key");
-  replace(op.getValueMutable(), valueMap, "value");
+  SmallVector<OpOperand *> operands{&op.getKeyMutable(), &op.getValueMutable()};
+  SmallVector<Rows> rows{arrange(op, *operands[0], "key"),
+                         arrange(op, *operands[1], "value")};
+  Attribute mask = CausalAttr::get(b.getContext(), Alignment::BottomRight);
+  if (past.window)
+    mask = WindowAttr::get(b.getContext(), *past.window - 1, 0, 1,
+                           Alignment::BottomRight);
+  for (auto [operand, one] : llvm::zip_equal(operands, rows)) {
+    maps[operand->getOperandNumber()] = AffineMapAttr::get(one.map);
+    if (past.window && !options.isToken)
+      continue;
+    if (past.window)
+      operand->set(appendToRing(one, *past.window));
+    else if (options.pageSize == 0)
+      operand->set(append(one));
+    else if (succeeded(addTable(one)))
+      operand->set(appendPages(one));
+    else
+      return failure();
+  }
   op.setIndexingMapsAttr(b.getArrayAttr(maps));
-  op.setMaskAttr(CausalAttr::get(b.getContext(), Alignment::BottomRight));
+  // One position sees all that is there.
+  if (options.isToken)
+    op.removeMaskAttr();
+  else
+    op.setMaskAttr(cast<MaskAttrInterface>(mask));
+  if (past.window && !options.isToken)
+    useRings(op, rows, *past.window);
+  shiftPositions(op);
   ++number;
   return success();
 }
 
+/// Linear attention over the positions that are new, from a state and to it.
 LogicalResult StepBuilder::convert(LinearAttentionOp op) {
   if (!op.getCausal() || op.hasState() || op.getKeyValid())
     return op.emitError("expected causal linear attention without a state and "
                         "key_valid for a step");
-  Location loc = op.getLoc();
-  b.setInsertionPoint(op);
+  checkLength(op.getExtent(b, loc, LinearAttentionOp::Dim::kKey));
   SmallVector<int64_t> leading;
   for (auto dim :
        {LinearAttentionOp::Dim::kBatch, LinearAttentionOp::Dim::kHead})
@@ -216,30 +187,44 @@ LogicalResult StepBuilder::convert(LinearAttentionOp op) {
   SmallVector<SmallVector<int64_t>> shapes = {sum, norm};
   if (op.hasSoftmaxMap())
     shapes.push_back(leading);
-  SmallVector<Value> buffers, initial, final;
+  SmallVector<Value> buffers, initial;
   Type element = op.getAccumulatorType();
   for (auto [part, shape] : llvm::enumerate(shapes)) {
     StringRef name = part == 0 ? "sum" : part == 1 ? "norm" : "reference";
     buffers.push_back(
         addBuffer(shape, element, Twine(name) + "_state" + Twine(number)));
-    initial.push_back(open(loc, buffers.back()));
-    final.push_back(tensor::EmptyOp::create(b, loc, shape, element));
+    initial.push_back(open(buffers.back()));
   }
-  SmallVector<Type> types(op->getResultTypes());
-  llvm::append_range(types, ValueRange(final).getTypes());
-  auto stateful = LinearAttentionOp::create(
-      b, loc, types, op.getFeatureMap(), op.getQuery(), op.getKey(),
-      op.getValue(), op.getProjection(), /*key_valid=*/Value(), initial,
-      op.getOutput(), final, op.getIndexingMapsAttr(), op.getCausalAttr(),
-      op.getScaleAttr(), op.getFeatureEpsAttr(), op.getDenominatorEpsAttr(),
-      op.getChunkAttr());
-  stateful->getRegion(0).takeBody(op->getRegion(0));
-  op.getResult(0).replaceAllUsesWith(stateful->getResult(0));
+  Operation *stateful = buildToken(op, initial);
+  if (!stateful)
+    stateful = buildPiece(op, initial);
   for (auto [part, buffer] : llvm::enumerate(buffers))
-    close(loc, stateful->getResult(part + 1), buffer);
+    close(stateful->getResult(part + 1), buffer);
   op.erase();
   ++number;
   return success();
+}
+
+/// The same over any number of positions.
+LinearAttentionOp StepBuilder::buildPiece(LinearAttentionOp op,
+                                          ValueRange state) {
+  SmallVector<Value> final;
+  SmallVector<Type> types(op->getResultTypes());
+  for (Type type : state.getTypes()) {
+    auto tensor = cast<RankedTensorType>(type);
+    final.push_back(tensor::EmptyOp::create(b, op.getLoc(), tensor.getShape(),
+                                            tensor.getElementType()));
+    types.push_back(type);
+  }
+  auto made = LinearAttentionOp::create(
+      b, op.getLoc(), types, op.getFeatureMap(), op.getQuery(), op.getKey(),
+      op.getValue(), op.getProjection(), /*key_valid=*/Value(), state,
+      op.getOutput(), final, op.getIndexingMapsAttr(), op.getCausalAttr(),
+      op.getScaleAttr(), op.getFeatureEpsAttr(), op.getDenominatorEpsAttr(),
+      op.getChunkAttr());
+  made->getRegion(0).takeBody(op->getRegion(0));
+  op.getResult(0).replaceAllUsesWith(made->getResult(0));
+  return made;
 }
 
 LogicalResult StepBuilder::run() {
@@ -252,13 +237,35 @@ LogicalResult StepBuilder::run() {
   step.walk([&](Operation *op) {
     if (isa<AttentionOp, LinearAttentionOp>(op))
       ops.push_back(op);
+    Past past;
+    if (auto attention = dyn_cast<AttentionOp>(op))
+      hasFullCache |=
+          failed(past.restrict(attention.getMaskAttr())) ||
+          past.window.value_or(options.capacity + 1) > options.capacity;
   });
   for (Operation *op : ops) {
+    loc = op->getLoc();
+    b.setInsertionPoint(op);
     auto attention = dyn_cast<AttentionOp>(op);
     if (failed(attention ? convert(attention)
                          : convert(cast<LinearAttentionOp>(op))))
       return failure();
   }
+  checkPages();
+  return success();
+}
+
+LogicalResult BuildSteps::settleLengths(func::FuncOp token) {
+  setLengthsToOne(token);
+  OpPassManager manager(func::FuncOp::getOperationName());
+  // What one round makes static lets the next see more.
+  for (int round = 0; round < 2; ++round) {
+    manager.addPass(createCanonicalizerPass());
+    manager.addPass(createCSEPass());
+  }
+  if (failed(runPipeline(manager, token)))
+    return failure();
+  settleResults(token);
   return success();
 }
 
@@ -266,6 +273,12 @@ void BuildSteps::runOnOperation() {
   if (capacity < 1) {
     getOperation()->emitError()
         << "expected a positive capacity, got " << int64_t(capacity);
+    return signalPassFailure();
+  }
+  if (pageSize < 0 || (pageSize > 0 && !llvm::isPowerOf2_64(pageSize))) {
+    getOperation()->emitError()
+        << "expected a page size that is a power of two, got "
+        << int64_t(pageSize);
     return signalPassFailure();
   }
   SmallVector<func::FuncOp> functions;
@@ -280,15 +293,23 @@ void BuildSteps::runOnOperation() {
     if (function.isPublic() && !function.isDeclaration() && attends)
       functions.push_back(function);
   }
-  SymbolTable symbols(getOperation());
   for (func::FuncOp function : functions) {
-    func::FuncOp step = function.clone();
-    step.setSymName((function.getSymName() + "_step").str());
-    // What was recorded of the function is not so of its step.
-    step->removeAttr("attn.signature");
-    symbols.insert(step, std::next(Block::iterator(function)));
-    if (failed(StepBuilder(step, capacity).run()))
-      return signalPassFailure();
-    ++numBuilt;
+    // The step of one position comes last, as what is a copy of a copy.
+    func::FuncOp previous = function;
+    for (StringRef suffix : {"_step", "_token"}) {
+      func::FuncOp step = function.clone();
+      step.setSymName((function.getSymName() + suffix).str());
+      // What was recorded of the function is not so of its step.
+      step->removeAttr("attn.signature");
+      SymbolTable(getOperation())
+          .insert(step, std::next(Block::iterator(previous)));
+      StepOptions options{capacity, pageSize, suffix == "_token"};
+      if (options.isToken && failed(settleLengths(step)))
+        return signalPassFailure();
+      if (failed(StepBuilder(step, options).run()))
+        return signalPassFailure();
+      previous = step;
+      ++numBuilt;
+    }
   }
 }

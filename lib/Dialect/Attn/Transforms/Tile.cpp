@@ -10,6 +10,8 @@
 #include "TileLinear.h"
 #include "Tiler.h"
 
+#include "attn/Conversion/AttnToLinalg/AttnToLinalg.h"
+
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
@@ -156,19 +158,6 @@ static unsigned dimOf(AffineExpr expr) { return AttentionOp::getDimOf(expr); }
 
 SlicePosition Tiler::positionIn(AffineMap map, const Box &box) {
   return attn::positionIn(b, map, box, AttentionOp::getDimOf);
-}
-
-Value Tiler::slice(Value source, AffineMap map, const Box &box) {
-  SmallVector<int64_t> kept;
-  for (AffineExpr expr : map.getResults())
-    if (const Span &span = box[dimOf(expr)]; !span.isDropped)
-      kept.push_back(
-          getConstantIntValue(span.size).value_or(ShapedType::kDynamic));
-  auto type = RankedTensorType::get(
-      kept, cast<RankedTensorType>(source.getType()).getElementType());
-  SlicePosition at = positionIn(map, box);
-  return tensor::ExtractSliceOp::create(b, loc, type, source, at.offsets,
-                                        at.sizes, at.strides);
 }
 
 /// The map of a slice over the tile's dimensions, which are `order` of the
@@ -444,6 +433,11 @@ namespace {
 struct TilePass : attn::impl::AttnTilePassBase<TilePass> {
   using AttnTilePassBase::AttnTilePassBase;
 
+  void getDependentDialects(DialectRegistry &registry) const override {
+    AttnTilePassBase::getDependentDialects(registry);
+    registerDecompositionExternalModels(registry);
+  }
+
   void runOnOperation() override {
     AttnTilePassOptions sizes{
         queryTile,    keyTile,     windowKeys,  rowAlign, pairRowAlign,
@@ -471,12 +465,18 @@ struct TilePass : attn::impl::AttnTilePassBase<TilePass> {
       }
       IRRewriter rewriter(op);
       Tiler tiler(op, rewriter, sizes);
-      bool overKeys = tiler.hasFewQueries();
+      bool overKeys = tiler.countKeyTasks() != 0;
       numOverKeys += overKeys;
       rewriter.replaceOp(op, overKeys ? SmallVector<Value>(tiler.tileOverKeys())
                                       : tiler.tile());
       ++numTiled;
     }
+    SmallVector<GatherPagesOp> pages;
+    getOperation().walk([&](GatherPagesOp op) { pages.push_back(op); });
+    IRRewriter settler(&getContext());
+    for (GatherPagesOp op : pages)
+      if (failed(settlePages(settler, op)))
+        return signalPassFailure();
     SmallVector<LinearAttentionOp> linear;
     getOperation().walk([&](LinearAttentionOp op) { linear.push_back(op); });
     for (LinearAttentionOp op : linear) {

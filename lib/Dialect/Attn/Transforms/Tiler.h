@@ -39,9 +39,10 @@ public:
   /// The part of a result that belongs to a box.
   SlicePosition positionIn(AffineMap map, const Box &box);
 
-  /// Whether the queries of a group are so few that their keys are all there is
-  /// to share among threads.
-  bool hasFewQueries();
+  /// Tasks that the keys of a head are cut into, kTasksByLength where only
+  /// their length says, or 0 where tiles of queries are tasks enough.
+  int64_t countKeyTasks();
+  static constexpr int64_t kTasksByLength = -1;
 
 private:
   using D = AttentionOp::Dim;
@@ -89,6 +90,11 @@ private:
                                 OpFoldResult split, OpFoldResult number);
   ValueRange mergePartials(ValueRange partials, OpFoldResult splits);
   OpFoldResult keyHeads();
+  OpFoldResult chooseKeySplit(int64_t tasks, Value length);
+  /// Whether the queries of a group are so few that their keys are all there is
+  /// to share among threads.
+  bool hasFewQueries();
+  bool canSplitKeys();
   void placeBox(const Box &box);
   SmallVector<KeyRange> buildKeyRanges();
   int64_t chooseKeyTile(const KeyRange &range);
@@ -107,7 +113,11 @@ private:
                                        ValueRange state);
   Span relativeSpan(Value source, AffineMap map, OpFoldResult firstKey,
                     OpFoldResult keyCount);
+  RankedTensorType sliceType(Value source, AffineMap map, const Box &box);
   Value slice(Value source, AffineMap map, const Box &box);
+  // TilePages.cpp
+  void keepWithinPages();
+  Value slicePages(GatherPagesOp pages, AffineMap map, const Box &box);
   AffineMap tileMap(AffineMap map, const Box &box, ArrayRef<unsigned> order);
   Box boxAt(OpFoldResult firstKey, OpFoldResult keys, bool isKeySide);
 
@@ -120,6 +130,7 @@ private:
   OpFoldResult firstOfPiece, pieceQueries;    ///< of the queries being tiled
   MaskAttrInterface mask;                     ///< of these queries
   bool seesNothing = false;
+  bool readsPages = false; ///< whether slices of keys lie within a page
   int64_t queryBlock = 0;  ///< what tiles keep to the multiples of, unless 0
   OpFoldResult tileOrigin; ///< the multiple of it that the first tile is at
   int64_t sharing = 1;     ///< query heads per key head
@@ -137,6 +148,9 @@ private:
   Value partKey, partValue;
   OpFoldResult partFirst;
 };
+
+/// What has not been read in place by tiles is copied.
+LogicalResult settlePages(IRRewriter &rewriter, GatherPagesOp op);
 
 } // namespace mlir::attn
 

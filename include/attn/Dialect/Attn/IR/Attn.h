@@ -73,6 +73,8 @@ namespace mlir::attn {
 /// The discardable attributes that the dialect's description lists.
 inline constexpr llvm::StringLiteral kLabelAttr = "attn.label";
 inline constexpr llvm::StringLiteral kFormAttr = "attn.form";
+/// Limits of the machine that estimates are for, on a module.
+inline constexpr llvm::StringLiteral kMachineAttr = "attn.machine";
 inline constexpr llvm::StringLiteral kRewrittenAttr = "attn.rewritten";
 
 /// A form that the dialect has: its name on the command line and its keys.

@@ -80,7 +80,6 @@ def Attn_AsymmetricLshAttentionOp : Attn_SequenceOp<"asymmetric_lsh_attention", 
     (`look_back` $look_back^)? (`look_ahead` $look_ahead^)? (`causal` $causal^)? (`scale` $scale^)?
     attr-dict (`score_mod` $score_mod^)? `->` type($results)
   }];
-  let hasCanonicalizer = 1;
   let hasVerifier = 1;
   let extraClassDeclaration = [{
     /// Positions of the domain's dimensions in every indexing map: those of attn.attention.

@@ -105,7 +105,6 @@ def Attn_LshAttentionOp : Attn_SequenceOp<"lsh_attention", [
     (`dup` $dup^)? (`self_mode` $self_mode^)?
     attr-dict (`score_mod` $score_mod^)? `->` type($results)
   }];
-  let hasCanonicalizer = 1;
   let hasVerifier = 1;
   let extraClassDeclaration = [{
     /// Positions of the domain's dimensions in every indexing map.

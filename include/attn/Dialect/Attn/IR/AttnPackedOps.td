@@ -57,7 +57,6 @@ def Attn_OnlinePackedOp : Attn_StateOp<"online_packed", [AttrSizedOperandSegment
     (`scale` $scale^)? (`softcap` $softcap^)? (`mask` $mask^)?
     (`key_limit` $key_limit^)? attr-dict (`score_mod` $score_mod^)? (`->` type($results)^)?
   }];
-  let hasCanonicalizer = 1;
   let hasVerifier = 1;
   let extraClassDeclaration = stateDeclaration;
 }

@@ -96,7 +96,6 @@ def Attn_OnlineAttentionOp : Attn_StateOp<"online_attention", [AttrSizedOperandS
     `maps` $indexing_maps `scale` $scale
     (`softcap` $softcap^)? (`mask` $mask^)? attr-dict (`score_mod` $score_mod^)? (`->` type($results)^)?
   }];
-  let hasCanonicalizer = 1;
   let hasVerifier = 1;
   let extraClassDeclaration = stateDeclaration # [{
     /// Positions of the domain's dimensions in every indexing map; kRelative stands for `j - i`.

@@ -11,6 +11,7 @@
 include "attn/Dialect/Attn/Transforms/FormPasses.td"
 include "attn/Dialect/Attn/Transforms/LshPasses.td"
 include "attn/Dialect/Attn/Transforms/MaskRewritePasses.td"
+include "attn/Dialect/Attn/Transforms/RankPasses.td"
 include "attn/Dialect/Attn/Transforms/RewritePasses.td"
 include "attn/Dialect/Attn/Transforms/StepPasses.td"
 include "mlir/Pass/PassBase.td"
@@ -24,8 +25,10 @@ def AttnTilePass : Pass<"attn-tile", "func::FuncOp"> {
     The tile sizes are all that a target contributes. With a bounded window, a key tile covers all that a query tile
     sees, if it fits `window-keys`: then the softmax is done in one step. So do the keys of several short ranges that a
     mask leaves without a mask of their own, which are copied into one tile. Where the queries of a group are at most
-    `few-rows`, tasks are ranges of `key-split` keys, whose states `attn.merge` puts together. Keys that come in segments
-    are walked one segment after the other, with the state carried on.
+    `few-rows`, tasks are ranges of `key-split` keys, whose states `attn.merge` puts together. Where one tile holds all
+    queries of a head and batch and heads are fewer than `min-tiles`, ranges of keys, of no less than 4 tiles, make up
+    the number. The ranges depend on shapes alone, so results are the same for any number of threads. Keys that come in
+    segments are walked one segment after the other, with the state carried on.
 
     Before:
     ```mlir

@@ -47,12 +47,13 @@ def AttnBuildStepsPass : Pass<"attn-build-steps", "::mlir::ModuleOp"> {
     ...
     ```
   }];
-  let options = [Option<"capacity", "capacity", "int64_t", "1024", "Positions that a cache of keys has room for">];
+  let options = [Option<"capacity", "capacity", "int64_t", "1024", "Positions that a cache of keys has room for">,
+                 Option<"pageSize", "page-size", "int64_t", "0", "Positions of a page; 0 for caches in one piece">];
   let statistics = [Statistic<"numBuilt", "num-built", "Number of steps">];
   let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
                            "::mlir::bufferization::BufferizationDialect", "::mlir::cf::ControlFlowDialect",
                            "::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect",
-                           "::mlir::tensor::TensorDialect"];
+                           "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
 }
 
 #endif // ATTN_TRANSFORMS_STEP_PASSES
