@@ -30,8 +30,8 @@ static std::optional<std::string> tryFolder(const Twine &folder,
 }
 
 /// The folders `root`/*/`rest`, in order of their names.
-static SmallVector<std::string> listFolders(const Twine &root,
-                                            StringRef prefix, StringRef rest) {
+static SmallVector<std::string> listFolders(const Twine &root, StringRef prefix,
+                                            StringRef rest) {
   SmallVector<std::string> found;
   std::error_code error;
   for (llvm::sys::fs::directory_iterator it(root, error), end;
@@ -77,8 +77,8 @@ namespace {
 class TemporaryFile {
 public:
   TemporaryFile(StringRef suffix, std::string &error) {
-    if (std::error_code code = llvm::sys::fs::createTemporaryFile(
-            "attn-gpu", suffix, path))
+    if (std::error_code code =
+            llvm::sys::fs::createTemporaryFile("attn-gpu", suffix, path))
       error = "cannot write a temporary file: " + code.message();
     else
       remover.setFile(path);
@@ -123,17 +123,16 @@ static LogicalResult runTool(ArrayRef<std::string> command,
   std::optional<StringRef> redirects[] = {StringRef(), StringRef(log.path),
                                           StringRef(log.path)};
   std::string reason;
-  int status = llvm::sys::ExecuteAndWait(command.front(), arguments,
-                                         std::nullopt, redirects, 0, 0,
-                                         &reason);
+  int status = llvm::sys::ExecuteAndWait(
+      command.front(), arguments, std::nullopt, redirects, 0, 0, &reason);
   if (status == 0)
     return success();
   error = "'" + command.front() + "' failed";
   std::string unread;
   if (auto text = log.read(unread); succeeded(text) && !text->empty())
     reason += (reason.empty() ? "" : " ") + StringRef(*text).rtrim().str();
-  error += ": " + (reason.empty() ? "status " + std::to_string(status)
-                                  : reason);
+  error +=
+      ": " + (reason.empty() ? "status " + std::to_string(status) : reason);
   return failure();
 }
 

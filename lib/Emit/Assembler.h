@@ -28,9 +28,8 @@ FailureOr<std::string> assemblePtx(StringRef ptxas, StringRef ptx, StringRef sm,
 struct FatbinPart {
   std::string sm, ptx, cubin; // cubin may be empty
 };
-FailureOr<std::string> makeFatbin(StringRef fatbinary,
-                                  ArrayRef<FatbinPart> parts,
-                                  std::string &error);
+FailureOr<std::string>
+makeFatbin(StringRef fatbinary, ArrayRef<FatbinPart> parts, std::string &error);
 
 } // namespace mlir::attn
 

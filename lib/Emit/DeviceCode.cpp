@@ -59,14 +59,12 @@ LogicalResult DeviceCode::translate(ModuleOp from) {
   if (kernels.empty())
     return success();
   if (kernels.size() != 1)
-    return fail("expected one module of kernels, got " +
-                Twine(kernels.size()));
+    return fail("expected one module of kernels, got " + Twine(kernels.size()));
   code = translateModuleToLLVMIR(kernels.front(), context, "attn_kernels");
   return code ? success() : fail("kernels cannot be translated to LLVM IR");
 }
 
-std::unique_ptr<llvm::Module>
-DeviceCode::optimise(const GpuArchitecture &gpu) {
+std::unique_ptr<llvm::Module> DeviceCode::optimise(const GpuArchitecture &gpu) {
   std::string error;
   std::unique_ptr<llvm::TargetMachine> machine =
       createTargetMachine(gpu, error);
@@ -116,8 +114,8 @@ FailureOr<std::string> DeviceCode::writePtx(llvm::Module &optimised,
   LogicalResult done = guard([&] {
     llvm::raw_svector_ostream stream(text);
     llvm::legacy::PassManager manager;
-    unable = machine->addPassesToEmitFile(
-        manager, stream, nullptr, llvm::CodeGenFileType::AssemblyFile);
+    unable = machine->addPassesToEmitFile(manager, stream, nullptr,
+                                          llvm::CodeGenFileType::AssemblyFile);
     if (!unable)
       manager.run(optimised);
   });

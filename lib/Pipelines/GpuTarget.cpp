@@ -102,8 +102,7 @@ void mlir::attn::buildGpuTilePipeline(OpPassManager &manager) {
 void mlir::attn::buildGpuTargetPipeline(OpPassManager &manager) {
   manager.addNestedPass<func::FuncOp>(createAttnRecordSignaturePass());
   manager.addPass(createAttnBuildShapeFunctionsPass());
-  manager.addNestedPass<func::FuncOp>(
-      createLinalgElementwiseOpFusionPass());
+  manager.addNestedPass<func::FuncOp>(createLinalgElementwiseOpFusionPass());
   addCleanUp(manager);
   buildCpuBufferizePipeline(manager, CpuPipelineOptions());
   addLaunchPasses(manager);

@@ -200,10 +200,9 @@ AttnStatus attn_module_allocate(const AttnModule *module, int64_t entry,
   std::vector<const int64_t *> rows = inferred.get();
   for (size_t i = 0; i < rows.size(); ++i) {
     const TensorSpec &result = spec.results[i];
-    outputs[i] = module->gpu
-                     ? allocateGpuTensor(check.device(), result.dtype, rows[i],
-                                         result.rank())
-                     : allocateTensor(result, rows[i]);
+    outputs[i] = module->gpu ? allocateGpuTensor(check.device(), result.dtype,
+                                                 rows[i], result.rank())
+                             : allocateTensor(result, rows[i]);
     if (outputs[i])
       continue;
     for (size_t done = 0; done < i; ++done) {
@@ -255,9 +254,8 @@ static AttnStatus runOnGpu(const AttnModule *module, int64_t entry,
       check.argDescriptors().get(), check.resultDescriptors().get());
   if (AttnStatus status = call.end(wait))
     return status;
-  return code == 0
-             ? ATTN_OK
-             : reportCode(module, module->manifest.entries[entry], code);
+  return code == 0 ? ATTN_OK
+                   : reportCode(module, module->manifest.entries[entry], code);
 }
 
 static AttnStatus callEntry(const AttnModule *module, int64_t entry,

@@ -101,13 +101,12 @@ AttnStatus CallCheck::checkDevice(const Subject &subject) {
                         "expected memory of the CPU, got DLPack device type %d",
                         type);
   if (type != kDLCUDA)
-    return reject(subject,
-                  "expected memory of a GPU (DLPack device type %d), got %s%d",
-                  kDLCUDA,
-                  type == kDLCPU || type == kDLCUDAHost
-                      ? "memory of the CPU, type "
-                      : "type ",
-                  type);
+    return reject(
+        subject, "expected memory of a GPU (DLPack device type %d), got %s%d",
+        kDLCUDA,
+        type == kDLCPU || type == kDLCUDAHost ? "memory of the CPU, type "
+                                              : "type ",
+        type);
   int number = subject.tensor->device.device_id;
   if (gpu < 0) {
     gpu = number;

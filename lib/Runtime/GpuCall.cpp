@@ -103,7 +103,8 @@ void *GpuCall::constant(const void *host, int64_t bytes) {
 
 void GpuCall::read(void *host, const void *from, int64_t bytes) {
   GpuCall *call = currentCall;
-  memset(host, 0, size_t(bytes)); // what the library goes on with after a failure
+  memset(host, 0,
+         size_t(bytes)); // what the library goes on with after a failure
   if (call && !call->status)
     call->note(call->driver->readOn(call->stream, host, from, bytes));
 }

@@ -34,8 +34,10 @@ AttnStatus GpuLibrary::open(const char *path, const void *data, size_t bytes,
                                 "none",
                                 path, names.size());
   auto damaged = [&] {
-    return fail(ATTN_BAD_LIBRARY, "'%s': expected images of kernels, got %zu "
-                "other bytes", path, bytes);
+    return fail(ATTN_BAD_LIBRARY,
+                "'%s': expected images of kernels, got %zu "
+                "other bytes",
+                path, bytes);
   };
   AttnGpuHeader header;
   if (bytes < sizeof(header))
@@ -75,8 +77,8 @@ GpuLibrary::~GpuLibrary() {
 
 /// The images that a device of `version` may run, the best first: machine
 /// code before PTX, code for exactly this device before the rest.
-std::vector<const GpuLibrary::Image *>
-GpuLibrary::choose(GpuDriver &driver, int version) const {
+std::vector<const GpuLibrary::Image *> GpuLibrary::choose(GpuDriver &driver,
+                                                          int version) const {
   std::vector<const Image *> fitting;
   for (const Image &image : images) {
     if (!driver.takes(image.kind))
@@ -95,9 +97,8 @@ GpuLibrary::choose(GpuDriver &driver, int version) const {
                            -image->version.number, !image->version.isExact,
                            image);
   };
-  std::sort(fitting.begin(), fitting.end(), [&](const Image *a, const Image *b) {
-    return rank(a) < rank(b);
-  });
+  std::sort(fitting.begin(), fitting.end(),
+            [&](const Image *a, const Image *b) { return rank(a) < rank(b); });
   return fitting;
 }
 
@@ -159,8 +160,8 @@ AttnStatus GpuLibrary::kernel(GpuDriver &driver, Device &device, int32_t index,
   const char *name = names[index].c_str();
   std::lock_guard<std::mutex> lock(device.mutex);
   if (!device.kernels[index])
-    if (AttnStatus status = driver.findKernel(device.module, name,
-                                              &device.kernels[index]))
+    if (AttnStatus status =
+            driver.findKernel(device.module, name, &device.kernels[index]))
       return status;
   kernel = device.kernels[index];
   int64_t limit = driver.sharedLimit(device.number);

@@ -22,8 +22,8 @@ public:
   struct Device {
     int number = 0;
     void *module = nullptr;
-    std::vector<void *> kernels;       // null until first launched
-    std::vector<int64_t> shared;       // granted to each
+    std::vector<void *> kernels; // null until first launched
+    std::vector<int64_t> shared; // granted to each
     std::map<const void *, void *> constants;
     std::mutex mutex; // of everything here
   };

@@ -32,7 +32,8 @@ typedef enum {
       3, // not a compiled library, damaged, or not for this machine
   ATTN_OUT_OF_MEMORY = 4,
   ATTN_FAILED = 5, // the compiled code, or a driver, reported an error
-  ATTN_NO_DEVICE = 6, // no driver, no GPU, or none that the library has code for
+  ATTN_NO_DEVICE =
+      6, // no driver, no GPU, or none that the library has code for
 } AttnStatus;
 
 // What the manifest says of one argument or result. All pointers live as long
@@ -78,8 +79,8 @@ ATTN_API AttnStatus attn_module_result(const AttnModule *module, int64_t entry,
 ATTN_API AttnStatus attn_module_result_shapes(
     const AttnModule *module, int64_t entry, const DLTensor *const *inputs,
     int64_t num_inputs, int64_t *const *shapes, int64_t num_results);
-// Allocates every result for these inputs, on their device. Each tensor is freed by its own
-// deleter, and may outlive the module.
+// Allocates every result for these inputs, on their device. Each tensor is
+// freed by its own deleter, and may outlive the module.
 ATTN_API AttnStatus attn_module_allocate(
     const AttnModule *module, int64_t entry, const DLTensor *const *inputs,
     int64_t num_inputs, DLManagedTensor **outputs, int64_t num_outputs);

@@ -24,10 +24,9 @@ using namespace mlir::attn;
 
 /// Functions that take a few instructions at most, in any float type.
 static constexpr StringLiteral kAnyWidth[] = {
-    "math.absf",  "math.ceil",  "math.copysign", "math.floor",
-    "math.fma",   "math.isinf", "math.isnan",    "math.roundeven",
-    "math.rsqrt", "math.sqrt",  "math.trunc",    "math.isfinite",
-    "math.round"};
+    "math.absf",  "math.ceil",     "math.copysign",  "math.floor", "math.fma",
+    "math.isinf", "math.isnan",    "math.roundeven", "math.rsqrt", "math.sqrt",
+    "math.trunc", "math.isfinite", "math.round"};
 
 /// Functions that have an instruction for f32 alone.
 static constexpr StringLiteral kSingle[] = {"math.exp2"};

@@ -79,7 +79,7 @@ void ConvertKernels::runOnOperation() {
                            index::IndexDialect, memref::MemRefDialect,
                            ub::UBDialect, vector::VectorDialect>();
   target.addLegalOp<mlir::gpu::GPUModuleOp>();
-  if (failed(applyPartialConversion(getOperation(), target,
-                                    std::move(patterns))))
+  if (failed(
+          applyPartialConversion(getOperation(), target, std::move(patterns))))
     return signalPassFailure();
 }

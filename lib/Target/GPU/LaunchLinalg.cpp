@@ -201,10 +201,10 @@ LogicalResult LaunchLinalg::launch(linalg::LinalgOp op) {
   Value total = getValueOrCreateConstantIndexOp(builder, loc, count);
   Value grid = getValueOrCreateConstantIndexOp(builder, loc, blocks);
   Value one = constant(1), threads = constant(kThreads);
-  auto kernel = gpu::LaunchOp::create(builder, loc, grid, one, one, threads,
-                                      one, one);
-  kernel.setFunctionAttr(FlatSymbolRefAttr::get(
-      &getContext(), op->getName().stripDialect()));
+  auto kernel =
+      gpu::LaunchOp::create(builder, loc, grid, one, one, threads, one, one);
+  kernel.setFunctionAttr(
+      FlatSymbolRefAttr::get(&getContext(), op->getName().stripDialect()));
   builder.setInsertionPointToStart(&kernel.getBody().front());
   Value first = arith::MulIOp::create(builder, loc, kernel.getBlockIds().x,
                                       constant(kThreads));

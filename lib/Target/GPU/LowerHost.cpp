@@ -91,10 +91,9 @@ struct LowerAlloc : ConvertOpToLLVMPattern<memref::AllocOp> {
                              rewriter, sizes, strides, bytes);
     Value memory =
         Table(rewriter, loc).call(ATTN_GPU_ALLOCATE, getPtrType(), {bytes});
-    rewriter.replaceOp(op,
-                       {createMemRefDescriptor(loc, op.getType(), memory,
-                                               memory, sizes, strides,
-                                               rewriter)});
+    rewriter.replaceOp(
+        op, {createMemRefDescriptor(loc, op.getType(), memory, memory, sizes,
+                                    strides, rewriter)});
     return success();
   }
 };
@@ -152,8 +151,8 @@ struct LowerConstant : ConvertOpToLLVMPattern<memref::GetGlobalOp> {
     host->setAttr(kHost, rewriter.getUnitAttr());
     Value index =
         memref::ExtractAlignedPointerAsIndexOp::create(rewriter, loc, host);
-    Value word = arith::IndexCastOp::create(rewriter, loc,
-                                            rewriter.getI64Type(), index);
+    Value word =
+        arith::IndexCastOp::create(rewriter, loc, rewriter.getI64Type(), index);
     Value address = LLVM::IntToPtrOp::create(rewriter, loc, getPtrType(), word);
     SmallVector<Value> sizes, strides;
     Value bytes;
@@ -203,11 +202,11 @@ struct LowerLaunch : ConvertOpToLLVMPattern<mlir::gpu::LaunchFuncOp> {
     Value shared = adaptor.getDynamicSharedMemorySize();
     shared = shared ? LLVM::ZExtOp::create(rewriter, loc, i64, shared)
                     : table.integer(i64, 0);
-    Value geometry = fillFrame(table, op,
-                               {adaptor.getGridSizeX(), adaptor.getGridSizeY(),
-                                adaptor.getGridSizeZ(), adaptor.getBlockSizeX(),
-                                adaptor.getBlockSizeY(),
-                                adaptor.getBlockSizeZ(), shared});
+    Value geometry =
+        fillFrame(table, op,
+                  {adaptor.getGridSizeX(), adaptor.getGridSizeY(),
+                   adaptor.getGridSizeZ(), adaptor.getBlockSizeX(),
+                   adaptor.getBlockSizeY(), adaptor.getBlockSizeZ(), shared});
     SmallVector<Value> scalars = getTypeConverter()->promoteOperands(
         loc, op.getKernelOperands(), adaptor.getKernelOperands(), rewriter);
     SmallVector<Value> addresses;
@@ -256,23 +255,25 @@ private:
 
 /// What the host cannot do, told with its place.
 LogicalResult LowerHost::check() {
-  WalkResult result = getOperation().walk<WalkOrder::PreOrder>([&](Operation
-                                                                       *op) {
-    if (isa<mlir::gpu::GPUModuleOp>(op))
-      return WalkResult::skip();
-    if (isa<memref::StoreOp>(op))
-      op->emitOpError("expected no store to the device's memory outside of a "
-                      "kernel");
-    else if (isa<memref::LoadOp>(op) && op->getParentOfType<LoopLikeOpInterface>())
-      op->emitOpError("expected no load from the device's memory in a loop "
-                      "outside of a kernel");
-    else if (isa<memref::ReallocOp, memref::AllocaOp>(op) ||
-             op->getName().getDialectNamespace() == "attn")
-      op->emitOpError("expected an operation that has a kernel on GPUs");
-    else
-      return WalkResult::advance();
-    return WalkResult::interrupt();
-  });
+  WalkResult result =
+      getOperation().walk<WalkOrder::PreOrder>([&](Operation *op) {
+        if (isa<mlir::gpu::GPUModuleOp>(op))
+          return WalkResult::skip();
+        if (isa<memref::StoreOp>(op))
+          op->emitOpError(
+              "expected no store to the device's memory outside of a "
+              "kernel");
+        else if (isa<memref::LoadOp>(op) &&
+                 op->getParentOfType<LoopLikeOpInterface>())
+          op->emitOpError("expected no load from the device's memory in a loop "
+                          "outside of a kernel");
+        else if (isa<memref::ReallocOp, memref::AllocaOp>(op) ||
+                 op->getName().getDialectNamespace() == "attn")
+          op->emitOpError("expected an operation that has a kernel on GPUs");
+        else
+          return WalkResult::advance();
+        return WalkResult::interrupt();
+      });
   return failure(result.wasInterrupted());
 }
 
@@ -280,10 +281,10 @@ void LowerHost::addTable() {
   auto builder = OpBuilder::atBlockBegin(getOperation().getBody());
   Location loc = getOperation().getLoc();
   auto pointer = LLVM::LLVMPointerType::get(&getContext());
-  auto table = LLVM::GlobalOp::create(builder, loc, pointer,
-                                      /*isConstant=*/false,
-                                      LLVM::Linkage::External, kTable,
-                                      Attribute(), /*alignment=*/8);
+  auto table =
+      LLVM::GlobalOp::create(builder, loc, pointer,
+                             /*isConstant=*/false, LLVM::Linkage::External,
+                             kTable, Attribute(), /*alignment=*/8);
   table.setVisibility_(LLVM::Visibility::Protected);
   builder.createBlock(&table.getInitializerRegion());
   Value null = LLVM::ZeroOp::create(builder, loc, pointer);
@@ -304,8 +305,7 @@ llvm::DenseMap<Attribute, int32_t> LowerHost::numberKernels() {
       numbers[reference] = names.size();
       names.push_back(name);
     }
-  getOperation()->setAttr("attn.kernels",
-                          ArrayAttr::get(&getContext(), names));
+  getOperation()->setAttr("attn.kernels", ArrayAttr::get(&getContext(), names));
   return numbers;
 }
 
@@ -329,7 +329,7 @@ void LowerHost::runOnOperation() {
       [](Operation *op) { return op->hasAttr(kHost); });
   target.markOpRecursivelyLegal<mlir::gpu::GPUModuleOp>();
   target.addLegalOp<mlir::gpu::GPUModuleOp>();
-  if (failed(applyPartialConversion(getOperation(), target,
-                                    std::move(patterns))))
+  if (failed(
+          applyPartialConversion(getOperation(), target, std::move(patterns))))
     return signalPassFailure();
 }

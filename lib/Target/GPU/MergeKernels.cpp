@@ -86,8 +86,7 @@ void MergeKernels::runOnOperation() {
       }
       launched.insert(name);
     });
-    for (auto kernel :
-         llvm::make_early_inc_range(kernels.getOps<GPUFuncOp>()))
+    for (auto kernel : llvm::make_early_inc_range(kernels.getOps<GPUFuncOp>()))
       if (kernel.isKernel() && !launched.contains(kernel.getNameAttr()))
         kernel.erase();
   }

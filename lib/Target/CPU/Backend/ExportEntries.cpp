@@ -232,8 +232,7 @@ void ExportEntries::runOnOperation() {
       function.setLinkage(LLVM::Linkage::Internal);
   for (auto global : module.getOps<LLVM::GlobalOp>())
     if (global.getName() != "attn_parallel_for" &&
-        global.getName() != "attn_manifest" &&
-        global.getName() != "attn_gpu" &&
+        global.getName() != "attn_manifest" && global.getName() != "attn_gpu" &&
         global.getLinkage() != LLVM::Linkage::Internal)
       global.setLinkage(LLVM::Linkage::Internal);
 }

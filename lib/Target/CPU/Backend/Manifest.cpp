@@ -73,12 +73,12 @@ std::string cpu::writeManifest(ModuleOp module,
   llvm::json::Array list;
   for (LLVM::LLVMFuncOp entry : entries) {
     std::string name = entry.getName().str();
-    list.push_back(
-        llvm::json::Object{{"name", name},
-                           {"symbol", "attn_entry_" + name},
-                           {"shape_symbol", "attn_shape_" + name},
-                           {"args", toJson(getTensors(entry, "args"), isForGpus)},
-                           {"results", toJson(getTensors(entry, "results"), isForGpus)}});
+    list.push_back(llvm::json::Object{
+        {"name", name},
+        {"symbol", "attn_entry_" + name},
+        {"shape_symbol", "attn_shape_" + name},
+        {"args", toJson(getTensors(entry, "args"), isForGpus)},
+        {"results", toJson(getTensors(entry, "results"), isForGpus)}});
   }
   llvm::json::Object manifest{{"version", 1},
                               {"target", target},
