@@ -100,6 +100,9 @@ private:
 /// canonicalisation to find.
 void setLengthsToOne(func::FuncOp function);
 
+/// Adds what extents of 1 make simpler than canonicalisation does.
+void populateTokenPatterns(RewritePatternSet &patterns);
+
 /// Results become what is returned, without casts to types that say less.
 void settleResults(func::FuncOp function);
 
