@@ -17,32 +17,13 @@ using namespace mlir::attn;
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   Flags flags;
-  llvm::cl::HideUnrelatedOptions(flags.category);
-  llvm::cl::ParseCommandLineOptions(argc, argv, "attention compiler\n");
-
-  CompileOptions options;
-  options.input = flags.input;
-  options.output = flags.output;
-  options.target = flags.target;
-  options.cpu = flags.cpu;
-  options.sm = flags.sm;
-  options.ptxas = flags.ptxas;
-  options.embedIR = flags.embedIR;
-  options.emit = flags.emit;
-  options.forms = flags.forms;
-  options.machine = flags.machine;
-  options.steps = flags.steps;
-  options.pageSize = flags.pageSize;
-  options.from = flags.from;
-  options.to = flags.to;
-  options.dumpFolder = flags.dump;
-  options.remarks = flags.remarks;
-  options.timePhases = flags.time;
-  options.progress = llvm::errs().is_displayed();
+  cl::HideUnrelatedOptions(flags.category);
+  cl::ParseCommandLineOptions(argc, argv, "attention compiler\n");
+  flags.options.progress = llvm::errs().is_displayed();
 
   mlir::DialectRegistry registry;
   registerEverything(registry);
   mlir::MLIRContext context(registry);
   context.printOpOnDiagnostic(false);
-  return mlir::failed(compile(context, options));
+  return mlir::failed(compile(context, flags.options));
 }

@@ -1,6 +1,9 @@
+//===- CommandLine.h - the options of attn-run -----------------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The options of attn-run as they are parsed; --help is made from them.
+// The command line of the runner, each option writing into one structure.
+//
+//===----------------------------------------------------------------------===//
 
 #ifndef ATTN_TOOLS_ATTNRUN_COMMANDLINE_H
 #define ATTN_TOOLS_ATTNRUN_COMMANDLINE_H
@@ -12,7 +15,6 @@
 namespace attn::run {
 namespace cl = llvm::cl;
 
-/// The options of the command line, each writing into `options`.
 struct CommandLine {
   Options options;
   cl::OptionCategory category{"Options of attn-run"};

@@ -7,6 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "TilePages.h"
 #include "Tiler.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
