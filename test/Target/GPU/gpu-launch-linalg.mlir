@@ -86,3 +86,29 @@ func.func @negative_scatter(%from: memref<4xf32>, %to: memref<4xf32>) {
   }
   return
 }
+
+// -----
+
+// What a thread finds wrong, the host reads at the end.
+
+// CHECK-LABEL: func.func @checked
+// CHECK: %[[WORD:.*]] = memref.alloc() : memref<i32>
+// CHECK: gpu.launch
+// CHECK: scf.if
+// CHECK: memref.store %{{.*}}, %[[WORD]][]
+// CHECK: cf.assert %{{.*}}, "expected a row of the table"
+// CHECK: gpu.terminator
+// CHECK: %[[SEEN:.*]] = memref.load %[[WORD]][]
+// CHECK: %[[FINE:.*]] = arith.cmpi ne, %[[SEEN]]
+// CHECK: cf.assert %[[FINE]], "expected a row of the table"
+func.func @checked(%rows: memref<4xi64>, %to: memref<4xi64>) {
+  %c9 = arith.constant 9 : i64
+  linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+      ins(%rows : memref<4xi64>) outs(%to : memref<4xi64>) {
+  ^bb0(%row: i64, %o: i64):
+    %ok = arith.cmpi ult, %row, %c9 : i64
+    cf.assert %ok, "expected a row of the table"
+    linalg.yield %row : i64
+  }
+  return
+}

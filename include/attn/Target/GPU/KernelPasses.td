@@ -119,4 +119,30 @@ def AttnGPUNameKernelsPass : Pass<"attn-gpu-name-kernels", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"numNamed", "num-named", "Number of launches named">];
 }
 
+def AttnGPUStopThreadsPass : Pass<"attn-gpu-stop-threads", "::mlir::gpu::GPUModuleOp"> {
+  let summary = "a failed assertion ends its thread";
+  let description = [{
+    Behind a failed assertion a thread returns, where upstream would call a function that ends the whole context of the
+    process. That it failed is on record by then: `attn-gpu-launch-linalg` has put a number into a word that the host reads.
+
+    ```mlir
+    gpu.module @attn_kernels {
+      gpu.func @checked(%ok: i1, %x: f32, %to: memref<f32>) kernel {
+        cf.assert %ok, "expected an index in range"
+        memref.store %x, %to[] : memref<f32>
+        gpu.return
+      }
+    }
+    ```
+    becomes
+    ```mlir
+    ...
+    cf.cond_br %arg0, ^bb1, ^bb2
+    ...
+    ```
+  }];
+  let dependentDialects = ["::mlir::cf::ControlFlowDialect", "::mlir::gpu::GPUDialect"];
+  let statistics = [Statistic<"numStops", "num-stops", "Number of assertions lowered">];
+}
+
 #endif // ATTN_TARGET_GPU_KERNELPASSES

@@ -43,6 +43,7 @@ def AttnGPULaunchLinalgPass : Pass<"attn-gpu-launch-linalg", "::mlir::func::Func
     Every `linalg` operation outside of a kernel becomes a launch in which one thread computes one point of the parallel
     dimensions, the last of them fastest, and walks over the reduction dimensions; so do copies between buffers that are
     not contiguous, and single stores. A parallel loop that is not a kernel by now becomes a loop of launches.
+    An assertion in such an operation puts its number into a word of the device's, which the host reads at the end.
 
     ```mlir
     func.func @twice(%a: memref<64xf32>) {
@@ -57,7 +58,7 @@ def AttnGPULaunchLinalgPass : Pass<"attn-gpu-launch-linalg", "::mlir::func::Func
     ...
     ```
   }];
-  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect", "::mlir::cf::ControlFlowDialect", "::mlir::gpu::GPUDialect",
                            "::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"];
   let statistics = [Statistic<"numLaunched", "num-launched", "Number of operations that became kernels">];
 }
