@@ -397,7 +397,14 @@ SmallVector<Value> LinearTiler::tile() {
   bool sharesStates = !op.getCausal() && (stateGroup > 1 || needsEps);
   if (!isSingle || sharesStates)
     partials = buildPartials();
-  SmallVector<Value> outputs{op.getOutput()};
+  // What the output held is not read: writing to a tensor that is the caller's
+  // would take a copy of it first.
+  Value output = op.getOutput();
+  if (!output.getDefiningOp<tensor::EmptyOp>())
+    output =
+        tensor::EmptyOp::create(b, loc, tensor::getMixedSizes(b, loc, output),
+                                getElementTypeOrSelf(output));
+  SmallVector<Value> outputs{output};
   llvm::append_range(outputs, endStateTensors());
   auto loop =
       buildForall({batches, heads, stretches}, outputs,

@@ -112,7 +112,6 @@ private:
                     OpFoldResult keyCount);
   RankedTensorType sliceType(Value source, AffineMap map, const Box &box);
   Value slice(Value source, AffineMap map, const Box &box);
-  // TilePages.cpp
   void keepWithinPages();
   Value slicePages(GatherPagesOp pages, AffineMap map, const Box &box);
   AffineMap tileMap(AffineMap map, const Box &box, ArrayRef<unsigned> order);
