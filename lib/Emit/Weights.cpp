@@ -10,6 +10,7 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "llvm/Support/raw_ostream.h"
+#include "llvm/Support/xxhash.h"
 
 using namespace mlir;
 using namespace mlir::attn;
@@ -57,6 +58,35 @@ bool mlir::attn::hasLargeConstants(ModuleOp module) {
   return llvm::any_of(module.getOps<LLVM::GlobalOp>(), isLarge);
 }
 
+namespace {
+/// Constants in one file, equal ones once: entries of a program share weights.
+class WeightFile {
+public:
+  explicit WeightFile(llvm::raw_fd_ostream &file) : file(file) {}
+
+  /// Where the bytes lie, which have to outlive this object if `isLasting`.
+  uint64_t add(ArrayRef<char> bytes, bool isLasting) {
+    auto &alike =
+        places[llvm::xxh3_64bits(StringRef(bytes.data(), bytes.size()))];
+    for (auto [other, offset] : alike)
+      if (other == bytes)
+        return offset;
+    file.write_zeros(
+        llvm::offsetToAlignment(file.tell(), llvm::Align(kAlignment)));
+    uint64_t offset = file.tell();
+    file.write(bytes.data(), bytes.size());
+    if (isLasting)
+      alike.push_back({bytes, offset});
+    return offset;
+  }
+
+private:
+  llvm::raw_fd_ostream &file;
+  DenseMap<uint64_t, SmallVector<std::pair<ArrayRef<char>, uint64_t>, 1>>
+      places;
+};
+} // namespace
+
 FailureOr<std::string> mlir::attn::moveLargeConstants(ModuleOp module,
                                                       StringRef path) {
   std::error_code code;
@@ -66,7 +96,11 @@ FailureOr<std::string> mlir::attn::moveLargeConstants(ModuleOp module,
            << "cannot write '" << path << "': " << code.message();
   std::string text;
   llvm::raw_string_ostream assembly(text);
-  assembly << ".section .rodata.attn_weights,\"a\",@progbits\n";
+  // Included in one piece: the assembler reads the file for every inclusion.
+  constexpr StringLiteral base = ".Lattn_weights";
+  assembly << ".section .rodata.attn_weights,\"a\",@progbits\n.p2align 6\n"
+           << base << ":\n.incbin \"" << path << "\"\n";
+  WeightFile weights(file);
   for (auto global : module.getOps<LLVM::GlobalOp>()) {
     if (!isLarge(global))
       continue;
@@ -80,14 +114,11 @@ FailureOr<std::string> mlir::attn::moveLargeConstants(ModuleOp module,
              << "expected a constant of " << expected << " bytes, got "
              << (bytes ? std::to_string(bytes->size()) + " bytes"
                        : std::string("none: its resource is missing"));
-    file.write_zeros(llvm::offsetToAlignment(file.tell(), llvm::Align(64)));
     StringRef name = global.getName();
-    assembly << ".p2align 6\n.hidden " << name << "\n.globl " << name
-             << "\n.type " << name << ",@object\n.size " << name << ", "
-             << expected << "\n"
-             << name << ":\n.incbin \"" << path << "\", " << file.tell() << ", "
-             << expected << "\n";
-    file.write(bytes->data(), bytes->size());
+    uint64_t offset = weights.add(*bytes, /*isLasting=*/storage.empty());
+    assembly << ".hidden " << name << "\n.globl " << name << "\n.type " << name
+             << ",@object\n.size " << name << ", " << expected << "\n.set "
+             << name << ", " << base << "+" << offset << "\n";
     global.removeValueAttr();
     global.setLinkage(LLVM::Linkage::External);
     global.setVisibility_(LLVM::Visibility::Hidden);

@@ -56,6 +56,7 @@ void mlir::attn::buildGpuKernelPipeline(OpPassManager &manager) {
   kernels.addPass(createLoopInvariantCodeMotionPass());
   kernels.addPass(createConvertNVGPUToNVVMPass());
   kernels.addPass(createSCFToControlFlowPass());
+  kernels.addPass(createAttnGPUStopThreadsPass());
   kernels.addPass(arith::createArithExpandOpsPass());
   kernels.addPass(createConvertVectorToLLVMPass());
   kernels.addPass(createAttnGPUConvertKernelsPass());

@@ -122,6 +122,11 @@ AttnStatus GpuLibrary::load(GpuDriver &driver, Device &device) {
     if (known.find("sm_" + image.sm) == std::string::npos &&
         image.kind != ATTN_GPU_LLVM)
       known += (known.empty() ? "sm_" : ", sm_") + image.sm;
+  if (driver.takes(ATTN_GPU_LLVM))
+    return fail(ATTN_NO_DEVICE,
+                "expected kernels for the simulator, got %s; compile with "
+                "--embed-ir",
+                known.empty() ? "none" : known.c_str());
   return fail(ATTN_NO_DEVICE,
               "expected kernels for sm_%d, which GPU %d is, got %s", version,
               device.number, known.empty() ? "none" : known.c_str());

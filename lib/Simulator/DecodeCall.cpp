@@ -150,8 +150,8 @@ static Handler vectorReduction(StringRef name, Kind kind, bool &isReal) {
   return reduceIntegers(opcode);
 }
 
-// lint(function-length): one case a family of intrinsics
 Error FunctionDecoder::decodeIntrinsic(const CallInst &call, StringRef name) {
+  // lint(function-length): one case a family of intrinsics.
   if (isNote(name))
     return Error::success();
   if (name.starts_with("llvm.nvvm."))

@@ -10,6 +10,7 @@
 #define ATTN_LIB_SIMULATOR_HANDLERS_H
 
 #include "Machine.h"
+#include "Operations.h"
 
 namespace attn::sim {
 
@@ -21,70 +22,12 @@ Handler integerBinary(unsigned opcode);
 Handler integerCompare(unsigned predicate);
 /// SExt, ZExt, Trunc, PtrToInt …: from, bits; `isSigned` extends the sign.
 Handler integerCast(bool isSigned);
-enum class IntegerOp {
-  Abs,
-  Min,
-  Max,
-  UMin,
-  UMax,
-  PopCount,
-  LeadingZeros,
-  TrailingZeros,
-  ByteSwap,
-  BitReverse,
-  FunnelLeft,
-  FunnelRight,
-  MulHigh,
-  UMulHigh,
-  Permute, // prmt.b32: a, b, selector c
-  AddSaturated,
-  SubSaturated,
-  UAddSaturated,
-  USubSaturated,
-  FindLeading // flo: position of the leading one, all ones for none
-};
 Handler integerFunction(IntegerOp op);
 /// dst = a[0] + signed(b[0], from bits) * imm + extra (signed): addresses.
 Step addScaled(Warp &, const Inst &);
 /// Overflow flags follow the values: dst[0] value, dst[1] overflow.
 Handler overflow(unsigned opcode, bool isSigned);
 
-enum class RealOp {
-  Neg,
-  Abs,
-  Sqrt,
-  Rsqrt,
-  Reciprocal,
-  Exp,
-  Exp2,
-  Exp10,
-  Log,
-  Log2,
-  Log10,
-  Sin,
-  Cos,
-  Tanh,
-  Erf,
-  Floor,
-  Ceil,
-  Truncate,
-  Round,
-  RoundEven,
-  Saturate, // to [0, 1], NaN to 0
-  Canonical,
-  Add,
-  Sub,
-  Mul,
-  Div,
-  Rem,
-  MinNumber, // the other operand for a NaN
-  MaxNumber,
-  Minimum, // NaN for a NaN
-  Maximum,
-  CopySign,
-  Power,
-  Fma
-};
 /// flags & kFlush: subnormal f32 operands and results become zeros of their
 /// sign; flags & kRelu: negative results and -0 become +0.
 Handler realFunction(RealOp op, Kind kind);
@@ -120,34 +63,6 @@ Step unreachable(Warp &, const Inst &);
 Step call(Warp &, const Inst &); // imm: Function *, a: operands, count results
 Step exitLanes(Warp &, const Inst &);
 
-enum class Special {
-  TidX,
-  TidY,
-  TidZ,
-  NtidX,
-  NtidY,
-  NtidZ,
-  CtaidX,
-  CtaidY,
-  CtaidZ,
-  NctaidX,
-  NctaidY,
-  NctaidZ,
-  LaneId,
-  WarpId,
-  WarpCount,
-  WarpSize,
-  Zero,
-  One,
-  Steps,
-  MaskEq,
-  MaskLt,
-  MaskLe,
-  MaskGt,
-  MaskGe,
-  DynamicShared,
-  TotalShared
-};
 Step specialRegister(Warp &, const Inst &); // imm: Special
 Step activeMask(Warp &, const Inst &);
 
@@ -166,27 +81,9 @@ Step atomic(Warp &, const Inst &);
 Step compareExchange(Warp &, const Inst &); // a address, b expected, c new
 
 // Collectives.
-enum class Shuffle { Up, Down, Butterfly, Index };
 /// a: mask, value, lane, clamp in c's list of four; imm: Shuffle; flags:
 /// whether a predicate follows.
 Step shuffle(Warp &, const Inst &);
-enum class Vote {
-  All,
-  Any,
-  Uniform,
-  Ballot,
-  MatchAny,
-  MatchAll,
-  Add,
-  Min,
-  Max,
-  UMin,
-  UMax,
-  And,
-  Or,
-  Xor,
-  Elect
-};
 Step vote(Warp &, const Inst &);        // a: mask and value; imm: Vote
 Step warpBarrier(Warp &, const Inst &); // a: mask
 /// a: barrier and thread count (extra operands); flags below.
@@ -194,8 +91,6 @@ Step barrier(Warp &, const Inst &);
 enum : uint8_t { kCounted = 1, kArriveOnly = 2, kAligned = 4, kReduce = 8 };
 
 // Matrices; see MatrixOps.cpp.
-enum class MmaShape : uint8_t { M16N8K16, M16N8K8, M16N8K4, M8N8K4 };
-enum class MmaInput : uint8_t { F16, BF16, TF32, F64 };
 /// a: all operands; imm: shape | input << 8 | C is f16 << 16 | D is f16 << 17.
 Step mma(Warp &, const Inst &);
 Step ldmatrix(Warp &, const Inst &); // a address; count 1, 2, 4; flags: trans

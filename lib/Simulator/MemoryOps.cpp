@@ -147,6 +147,20 @@ void Traffic::add(unsigned lane, const Place &place) {
                                   : local) |= bit;
 }
 
+/// Notes reads of fields; padding between them is nobody's.
+static SharedMemory::Result noteFields(Warp &w, unsigned lane, uint64_t address,
+                                       const Field *fields, unsigned count) {
+  Accessor who = accessor(w, lane);
+  for (unsigned k = 0; k < count;) {
+    uint64_t from = fields[k].offset, end = from;
+    for (; k < count && fields[k].offset == end; ++k)
+      end += fields[k].bytes;
+    if (auto fault = w.block->shared.noteRead(who, address + from, end - from))
+      return fault;
+  }
+  return std::nullopt;
+}
+
 Step attn::sim::load(Warp &w, const Inst &i) {
   const Field *fields = w.frame->function->fields.data() + i.extra;
   uint64_t total = totalBytes(fields, i.count);
@@ -158,8 +172,7 @@ Step attn::sim::load(Warp &w, const Inst &i) {
     if (!place)
       return Step::Fault;
     if (place->space == Space::Shared)
-      if (auto fault = w.block->shared.noteRead(accessor(w, lane),
-                                                place->address, total))
+      if (auto fault = noteFields(w, lane, place->address, fields, i.count))
         return report(w, i, lane, std::move(*fault));
     for (unsigned k = 0; k < i.count; ++k) {
       uint64_t value = 0;

@@ -11,11 +11,12 @@ has no compiled part, and needs neither numpy nor torch unless it is given their
 """
 
 from ._compiler import CompileError, compile, find_compiler
-from ._errors import ArgumentError, AttnError, LibraryError, OutOfMemoryError
+from ._errors import ArgumentError, AttnError, DeviceError, LibraryError, OutOfMemoryError
 from ._module import Entry, Module, load, num_threads, runtime_version, set_num_threads
 
 __all__ = [
     "ArgumentError",
+    "DeviceError",
     "AttnError",
     "CompileError",
     "Entry",

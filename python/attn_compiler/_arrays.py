@@ -83,8 +83,8 @@ def _from_interface(array: Any, dtype: _ffi.DLDataType, what: str, writable: boo
 
 def _from_dlpack(array: Any, what: str) -> View:
     device = int(array.__dlpack_device__()[0]) if hasattr(array, "__dlpack_device__") else _ffi.CPU
-    if device not in (_ffi.CPU, _ffi.CUDA_HOST):
-        raise ArgumentError(f"{what}: expected memory of the CPU, got DLPack device type {device}")
+    if device not in (_ffi.CPU, _ffi.CUDA, _ffi.CUDA_HOST):
+        raise ArgumentError(f"{what}: expected memory of the CPU or of an NVIDIA GPU, got DLPack device type {device}")
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(array, torch.Tensor) and array.requires_grad:
         if torch.is_grad_enabled():
@@ -93,7 +93,9 @@ def _from_dlpack(array: Any, what: str) -> View:
             )
         array = array.detach()
     try:
-        capsule = array.__dlpack__()
+        # On a GPU, the call goes to the stream that torch is on, so nothing need wait.
+        is_ordered = device == _ffi.CUDA and torch is not None and isinstance(array, torch.Tensor)
+        capsule = array.__dlpack__(stream=-1) if is_ordered else array.__dlpack__()
         managed = _ffi.DLManagedTensor.from_address(_capsule_pointer(capsule, _DLTENSOR))
     except (BufferError, TypeError, ValueError, RuntimeError) as error:
         raise ArgumentError(f"{what}: cannot be shared through DLPack: {error}") from error
@@ -125,3 +127,20 @@ def to_torch(managed: Any) -> Any:
 
     capsule = _new_capsule(ctypes.cast(managed, ctypes.c_void_p), _DLTENSOR, None)
     return torch.from_dlpack(capsule)
+
+
+def empty_cuda(shape: Sequence[int], dtype_name: str, device: int) -> Any:
+    """A new torch tensor on a GPU for a result."""
+    import torch
+
+    return torch.empty(shape, dtype=getattr(torch, dtype_name), device=f"cuda:{device}")
+
+
+def torch_stream(views: Sequence[View]) -> int | None:
+    """The stream that torch is on, for tensors of a GPU; None where there is no torch to order the work with."""
+    torch = sys.modules.get("torch")
+    for one in views:
+        device = one.tensor.device
+        if device.device_type == _ffi.CUDA and torch is not None and torch.cuda.is_initialized():
+            return torch.cuda.current_stream(device.device_id).cuda_stream
+    return None

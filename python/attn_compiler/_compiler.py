@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any, Iterator
@@ -47,8 +48,8 @@ def compile(
     keeps the library in a file. Every other option is a flag of `attn-compile`: `cpu="x86-64-v3"` becomes
     `--cpu=x86-64-v3`, `dump_phases=folder` becomes `--dump-phases=folder`, and True a flag without a value.
     """
-    if target != "cpu":
-        raise ArgumentError(f"expected target 'cpu', the one that can be called from here, got '{target}'")
+    if target not in ("cpu", "nvptx"):
+        raise ArgumentError(f"expected target 'cpu' or 'nvptx', got '{target}'")
     command = [str(find_compiler()), "--emit=so", f"--target={target}"]
     command += [f"--form={one}" for one in _forms(form)]
     command += _flags(options)
@@ -106,7 +107,9 @@ def _existing(path: Path) -> Path:
 
 def _run(command: list[str]) -> None:
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
+        # ptxas may be a package of this environment.
+        environment = {"VIRTUAL_ENV": sys.prefix, **os.environ}
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, env=environment)
     except OSError as error:
         raise CompileError(f"cannot run '{command[0]}': {error}", -1) from error
     if done.returncode == 0:

@@ -18,3 +18,7 @@ class LibraryError(AttnError):
 
 class OutOfMemoryError(AttnError, MemoryError):
     """No memory for a result or for a thread's scratch."""
+
+
+class DeviceError(AttnError):
+    """No driver, no GPU, or none that the library has code for."""

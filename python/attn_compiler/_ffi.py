@@ -10,10 +10,11 @@ import ctypes
 import functools
 from ctypes import POINTER, c_char_p, c_int32, c_int64, c_uint8, c_uint16, c_uint64, c_void_p
 
-from ._errors import ArgumentError, AttnError, LibraryError, OutOfMemoryError
+from ._errors import ArgumentError, AttnError, DeviceError, LibraryError, OutOfMemoryError
 from ._paths import find_runtime
 
 CPU = 1  # kDLCPU
+CUDA = 2  # kDLCUDA
 CUDA_HOST = 3  # kDLCUDAHost: pinned memory
 
 
@@ -63,9 +64,10 @@ _FUNCTIONS = {
     "attn_module_result_shapes": (c_int32, [*_INPUTS, POINTER(ShapePointer), c_int64]),
     "attn_module_allocate": (c_int32, [*_INPUTS, POINTER(ManagedPointer), c_int64]),
     "attn_module_call": (c_int32, [*_INPUTS, POINTER(TensorPointer), c_int64]),
+    "attn_module_call_on_stream": (c_int32, [*_INPUTS, POINTER(TensorPointer), c_int64, c_void_p]),
 }
 
-_ERRORS = {1: ArgumentError, 2: LibraryError, 3: LibraryError, 4: OutOfMemoryError}
+_ERRORS = {1: ArgumentError, 2: LibraryError, 3: LibraryError, 4: OutOfMemoryError, 6: DeviceError}
 
 
 @functools.cache

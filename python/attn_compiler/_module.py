@@ -29,34 +29,49 @@ class Entry:
 
         Arguments are numpy arrays, torch tensors or anything with `__dlpack__` or `__array_interface__`; they are read
         in place and must be contiguous. Results are numpy arrays when all arguments are, and torch tensors otherwise;
-        or they are written into `out`, an array or a sequence of them, which is then returned.
+        or they are written into `out`, an array or a sequence of them, which is then returned. A library for GPUs takes
+        arrays of one GPU; with torch, it works on torch's current stream, as torch's own functions do.
         """
         views = [_arrays.view(array, f"argument {i} of '{self.name}'") for i, array in enumerate(arrays)]
         inputs = _arrays.pointers(views)
         if out is not None:
             results = list(out) if isinstance(out, (tuple, list)) else [out]
+        elif any(view.tensor.device.device_type == _ffi.CUDA for view in views) and "torch" in sys.modules:
+            results = self._allocate_cuda(inputs, views)
         elif all(view.is_numpy for view in views) or "torch" not in sys.modules:
             results = self._allocate_numpy(inputs, len(views))
         else:
             results = self._allocate_torch(inputs, len(views))
         targets = [_arrays.view(x, f"result {i} of '{self.name}'", True) for i, x in enumerate(results)]
-        _ffi.check(
-            _ffi.runtime().attn_module_call(
-                self._handle, self._index, inputs, len(views), _arrays.pointers(targets), len(targets)
-            )
-        )
+        arguments = [self._handle, self._index, inputs, len(views), _arrays.pointers(targets), len(targets)]
+        stream = _arrays.torch_stream([*views, *targets])
+        if stream is None:
+            _ffi.check(_ffi.runtime().attn_module_call(*arguments))
+        else:
+            _ffi.check(_ffi.runtime().attn_module_call_on_stream(*arguments, stream))
         if out is not None:
             return out
         return results[0] if len(results) == 1 else tuple(results) or None
 
-    def _allocate_numpy(self, inputs: Any, count: int) -> list[Any]:
+    def _shapes(self, inputs: Any, count: int) -> list[tuple[int, ...]]:
         rows = [(ctypes.c_int64 * len(result["shape"]))() for result in self.results]
         shapes = (_ffi.ShapePointer * len(rows))(*(ctypes.cast(row, _ffi.ShapePointer) for row in rows))
         runtime = _ffi.runtime()
         _ffi.check(
             runtime.attn_module_result_shapes(self._handle, self._index, inputs, count, shapes, len(self.results))
         )
-        return [_arrays.empty_numpy(tuple(row), result["dtype"]) for row, result in zip(rows, self.results)]
+        return [tuple(row) for row in rows]
+
+    def _allocate_numpy(self, inputs: Any, count: int) -> list[Any]:
+        shapes = self._shapes(inputs, count)
+        return [_arrays.empty_numpy(shape, result["dtype"]) for shape, result in zip(shapes, self.results)]
+
+    def _allocate_cuda(self, inputs: Any, views: list[_arrays.View]) -> list[Any]:
+        device = next(one.tensor.device for one in views if one.tensor.device.device_type == _ffi.CUDA)
+        shapes = self._shapes(inputs, len(views))
+        return [
+            _arrays.empty_cuda(shape, result["dtype"], device.device_id) for shape, result in zip(shapes, self.results)
+        ]
 
     def _allocate_torch(self, inputs: Any, count: int) -> list[Any]:
         tensors = (_ffi.ManagedPointer * len(self.results))()

@@ -145,6 +145,17 @@ def whisper_decoder(implementation):
                                             use_cache=False).last_hidden_state)
 
 
+def led_decoder(implementation):
+    """Longformer's encoder-decoder: its decoder is full causal attention, and full attention to the encoder's rows."""
+    config = transformers.LEDConfig(d_model=32, encoder_layers=2, decoder_layers=2, encoder_attention_heads=4,
+                                    decoder_attention_heads=4, encoder_ffn_dim=64, decoder_ffn_dim=64, vocab_size=60,
+                                    attention_window=[4, 4], max_encoder_position_embeddings=32,
+                                    max_decoder_position_embeddings=32, use_cache=False)
+    model = _model(transformers.LEDModel, config, implementation)
+    return Wrapper(model.decoder, lambda m, ids, states: m(input_ids=ids, encoder_hidden_states=states,
+                                                          use_cache=False).last_hidden_state)
+
+
 def mistral(implementation):
     config = transformers.MistralConfig(hidden_size=32, intermediate_size=64, num_hidden_layers=2,
                                         num_attention_heads=4, num_key_value_heads=2, head_dim=8, vocab_size=60,
@@ -174,6 +185,7 @@ CASES = [
     Case("vit", vit, lambda: (torch.randn(BATCH, 3, 16, 16, generator=torch.Generator().manual_seed(1)),), 2),
     Case("whisper_encoder", whisper_encoder, lambda: (_states(8, 2 * SOURCE),), 2),
     Case("whisper_decoder", whisper_decoder, lambda: (_tokens(), _states(SOURCE, 32)), 4, masked=2),
+    Case("led_decoder", led_decoder, lambda: (_tokens(), _states(SOURCE, 32)), 4, implementations=("eager",), masked=2),
     Case("mistral", mistral, lambda: (_tokens(),), 2, 1, masked=2, grouped=True),
     Case("gemma2", gemma2, lambda: (_tokens(),), 2, 1, ("eager",), masked=2, grouped=True),
 ]

@@ -11,6 +11,7 @@
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -42,6 +43,7 @@ private:
   LogicalResult makeSequential();
   LogicalResult launch(linalg::LinalgOp op);
   void launchStore(memref::StoreOp store);
+  void recordFailures();
 };
 
 /// The body of the kernel of one operation: what one thread does.
@@ -250,6 +252,47 @@ LogicalResult LaunchLinalg::makeSequential() {
   return success();
 }
 
+/// A kernel cannot return an error: assertions write their number, from 1, into
+/// one word, which the host looks at when all is done.
+void LaunchLinalg::recordFailures() {
+  SmallVector<cf::AssertOp> assertions;
+  getOperation().walk([&](cf::AssertOp assertion) {
+    if (isInKernel(assertion))
+      assertions.push_back(assertion);
+  });
+  if (assertions.empty())
+    return;
+  Location loc = getOperation().getLoc();
+  auto builder = OpBuilder::atBlockBegin(&getOperation().front());
+  auto constant = [&](int64_t value) -> Value {
+    return arith::ConstantOp::create(builder, loc,
+                                     builder.getI32IntegerAttr(value));
+  };
+  Value word = memref::AllocOp::create(
+      builder, loc, MemRefType::get({}, builder.getI32Type()));
+  launchStore(
+      memref::StoreOp::create(builder, loc, constant(0), word, ValueRange()));
+  llvm::MapVector<StringRef, int32_t> numbers;
+  for (cf::AssertOp assertion : assertions) {
+    int32_t number = numbers.try_emplace(assertion.getMsg(), numbers.size() + 1)
+                         .first->second;
+    builder.setInsertionPoint(assertion);
+    Value yes =
+        arith::ConstantOp::create(builder, loc, builder.getBoolAttr(true));
+    Value failed = arith::XOrIOp::create(builder, loc, assertion.getArg(), yes);
+    auto guard = scf::IfOp::create(builder, loc, failed);
+    builder.setInsertionPointToStart(guard.thenBlock());
+    memref::StoreOp::create(builder, loc, constant(number), word, ValueRange());
+  }
+  builder.setInsertionPoint(getOperation().getBody().back().getTerminator());
+  Value seen = memref::LoadOp::create(builder, loc, word, ValueRange());
+  for (auto [message, number] : numbers) {
+    Value isFine = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne,
+                                         seen, constant(number));
+    cf::AssertOp::create(builder, loc, isFine, message);
+  }
+}
+
 void LaunchLinalg::runOnOperation() {
   if (getOperation().isDeclaration())
     return;
@@ -287,4 +330,5 @@ void LaunchLinalg::runOnOperation() {
       return signalPassFailure();
   for (memref::StoreOp store : stores)
     launchStore(store);
+  recordFailures();
 }

@@ -262,14 +262,17 @@ SmallVector<Operand> FragmentBuilder::loadRightByRows(const SharedTile &tile,
   return result;
 }
 
+Operand FragmentBuilder::makeOperand(ArrayRef<Value> values) {
+  SmallVector<Value> registers;
+  for (Value value : values)
+    registers.push_back(LLVM::BitcastOp::create(b, loc, b.getI32Type(), value));
+  return split(registers, b.getF32Type());
+}
+
 Operand FragmentBuilder::toLeft(ArrayRef<Accumulator> parts, Type element) {
   if (element.isF32()) {
     const Accumulator &part = parts.front();
-    SmallVector<Value> registers;
-    for (int64_t i : {0, 2, 1, 3})
-      registers.push_back(
-          LLVM::BitcastOp::create(b, loc, b.getI32Type(), part[i]));
-    return split(registers, element);
+    return makeOperand({part[0], part[2], part[1], part[3]});
   }
   Operand result;
   auto wide = VectorType::get({2}, b.getF32Type()),

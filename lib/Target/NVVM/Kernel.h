@@ -26,6 +26,7 @@ struct Kernel {
   /// States that were scratch: private memory with constant indices only,
   /// which LLVM turns into registers.
   llvm::DenseMap<Value, Value> registers;
+  Value dynamicShared;     ///< the block's shared memory as bytes
   int64_t sharedBytes = 0; ///< what the emitters asked for
 
   int64_t warpRows() const {
@@ -87,6 +88,21 @@ private:
 void emitOnline(OpBuilder &b, OnlineAttentionOp op, Kernel &kernel);
 /// What the kernel cannot do yet, as an error.
 LogicalResult verifyOnline(OnlineAttentionOp op);
+
+/// attn.linear_state, attn.linear_output, attn.linear_chunk and
+/// attn.linear_merge.
+void emitLinearState(OpBuilder &b, LinearStateOp op, Kernel &kernel);
+void emitLinearOutput(OpBuilder &b, LinearOutputOp op, Kernel &kernel);
+void emitLinearChunk(OpBuilder &b, LinearChunkOp op, Kernel &kernel);
+void emitLinearMerge(OpBuilder &b, LinearMergeOp op, Kernel &kernel);
+
+/// attn.project.
+void emitProject(OpBuilder &b, ProjectOp op, Kernel &kernel);
+
+/// What stands between tile-level operations, element by element: fills,
+/// copies and generic operations of linalg, stores of scalars.
+void emitElementwise(OpBuilder &b, Operation *op, Kernel &kernel);
+LogicalResult verifyElementwise(Operation *op);
 
 /// attn.finalize and attn.merge.
 void emitFinalize(OpBuilder &b, FinalizeOp op, Kernel &kernel);

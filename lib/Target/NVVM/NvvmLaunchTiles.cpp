@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Kernel.h"
+#include "ScoreModifier.h"
 
 #include "attn/Target/NVVM/Passes.h"
 
@@ -38,7 +39,8 @@ SmallVector<Operation *> collectOps(scf::ForallOp loop) {
   SmallVector<Operation *> ops;
   loop.getBody()->walk([&](Operation *op) {
     if (op->hasTrait<TileLevel>() ||
-        isa<linalg::LinalgOp, memref::CopyOp, memref::AllocOp>(op))
+        isa<linalg::LinalgOp, memref::CopyOp, memref::AllocOp, memref::StoreOp>(
+            op))
       ops.push_back(op);
   });
   return ops;
@@ -64,42 +66,64 @@ bool isStatePart(Value memref) {
   });
 }
 
+/// A state that lives in registers.
+bool isInRegisters(Value memref) {
+  return memref.getDefiningOp<memref::AllocOp>() && isStatePart(memref);
+}
+
 /// Whether a copy has the same source and destination, as bufferisation leaves
 /// behind.
 bool isIdle(memref::CopyOp copy) {
   return copy.getSource() == copy.getTarget();
 }
 
+LogicalResult verifyAcc(Operation *op, Value acc) {
+  if (!isa<MemRefType>(acc.getType()))
+    return op->emitOpError()
+           << "expected memrefs, got " << acc.getType() << "; bufferise first";
+  Type element = getElementTypeOrSelf(acc.getType());
+  if (!element.isF32())
+    return op->emitOpError()
+           << "expected a state of f32 for this target, got " << element;
+  return success();
+}
+
+LogicalResult verifyLinear(Operation *op, Value sum, Region &feature) {
+  if (failed(verifyAcc(op, sum)))
+    return failure();
+  if (Operation *culprit = findUnsupported(feature))
+    return culprit->emitOpError()
+           << "expected only arithmetic in a feature region for this target";
+  return success();
+}
+
 LogicalResult verifyEmittable(Operation *op) {
   return TypeSwitch<Operation *, LogicalResult>(op)
       .Case([](OnlineAttentionOp one) { return verifyOnline(one); })
-      .Case<MergeOp, FinalizeOp>([](auto one) -> LogicalResult {
-        Type element =
-            cast<ShapedType>(one.getAcc().getType()).getElementType();
-        if (!element.isF32())
-          return one.emitOpError() << "expected a state of f32 for this "
-                                      "target, got "
-                                   << element;
-        return success();
+      .Case<MergeOp, FinalizeOp>(
+          [](auto one) { return verifyAcc(one, one.getAcc()); })
+      .Case<LinearStateOp, LinearOutputOp, LinearChunkOp>([](auto one) {
+        return verifyLinear(one, one.getSum(), one.getFeature());
       })
+      .Case([](LinearMergeOp one) { return verifyAcc(one, one.getSum()); })
+      .Case([](ProjectOp one) { return verifyAcc(one, one.getAcc()); })
       .Case([](memref::AllocOp one) -> LogicalResult {
-        if (!isStatePart(one))
-          return one.emitOpError() << "expected scratch of a kernel to be the "
-                                      "state of a softmax for this target";
-        return success();
-      })
-      .Case([](linalg::FillOp one) -> LogicalResult {
-        if (!isStatePart(one.getOutputs()[0]))
-          return one.emitOpError() << "expected fills in a kernel to begin the "
-                                      "state of a softmax for this target";
+        if (!one.getType().hasStaticShape() ||
+            !one.getType().getLayout().isIdentity())
+          return one.emitOpError() << "expected scratch of a kernel to have a "
+                                      "static shape for this target, got "
+                                   << one.getType();
         return success();
       })
       .Case([](memref::CopyOp one) -> LogicalResult {
-        if (!isIdle(one))
-          return one.emitOpError()
-                 << "expected no copies in a kernel for this target";
+        if (!isIdle(one) &&
+            (isInRegisters(one.getSource()) || isInRegisters(one.getTarget())))
+          return one.emitOpError() << "expected no copies of the state of a "
+                                      "softmax in a kernel for this target";
         return success();
       })
+      .Case<memref::StoreOp, linalg::LinalgOp>(
+          [](auto one) { return verifyElementwise(one); })
       .Default([](Operation *other) {
         return other->emitOpError()
                << "expected an operation that this target has a kernel for";
@@ -109,7 +133,7 @@ LogicalResult verifyEmittable(Operation *op) {
 /// Fragments that the rows of the largest state take, all heads of its group
 /// together, and the columns of the widest.
 std::pair<int64_t, int64_t> measureStates(ArrayRef<Operation *> ops) {
-  int64_t rows = 1, columns = 0;
+  int64_t rows = 0, columns = 0;
   for (Operation *op : ops)
     if (SmallVector<Value> state = getState(op); !state.empty()) {
       auto type = cast<MemRefType>(state[0].getType());
@@ -140,6 +164,10 @@ public:
       : loop(loop), ops(ops), b(loop), loc(loop.getLoc()) {
     kernel.products = products;
     int64_t fragments = measureStates(ops).first;
+    if (fragments == 0) {
+      kernel.at.warps = defaultWarps;
+      return;
+    }
     kernel.rowFragments =
         rowFragments != 0 ? rowFragments : chooseRowFragments(ops);
     kernel.at.warps = llvm::divideCeil(fragments, kernel.rowFragments);
@@ -148,13 +176,19 @@ public:
   void build();
 
 private:
+  /// Of kernels that have no state in registers.
+  static constexpr int64_t defaultWarps = 8;
+
   Value index(int64_t value) {
     return arith::ConstantIndexOp::create(b, loc, value);
   }
   void buildLaunch(ArrayRef<Value> bounds, Value tasks);
   void placeThread(gpu::LaunchOp launch);
   SmallVector<Value> delinearise(Value task, ArrayRef<Value> bounds);
+  void allocateScratch(Value tasks);
+  void placeScratch(Value task);
   void keepInRegisters();
+  void emitStateFill(OpBuilder &builder, linalg::FillOp op);
   void emit(Operation *op);
 
   scf::ForallOp loop;
@@ -162,6 +196,10 @@ private:
   OpBuilder b;
   Location loc;
   Kernel kernel;
+  static constexpr int64_t scratchAlign = 256;
+  Value scratch;            ///< of all blocks, if there is any
+  int64_t scratchBytes = 0; ///< of one
+  llvm::DenseMap<Operation *, int64_t> scratchAt;
 };
 
 void Launcher::build() {
@@ -181,7 +219,42 @@ void Launcher::build() {
   buildLaunch(bounds, tasks);
 }
 
+/// Memory for the scratch of all blocks.
+void Launcher::allocateScratch(Value tasks) {
+  for (Operation *op : ops)
+    if (auto alloc = dyn_cast<memref::AllocOp>(op);
+        alloc && !isStatePart(alloc)) {
+      scratchAt[alloc] = scratchBytes;
+      int64_t bits = alloc.getType().getNumElements() *
+                     std::max(8u, alloc.getType().getElementTypeBitWidth());
+      scratchBytes += llvm::alignTo(bits / 8, scratchAlign);
+    }
+  if (scratchBytes == 0)
+    return;
+  Value bytes = arith::MulIOp::create(b, loc, tasks, index(scratchBytes));
+  auto type = MemRefType::get({ShapedType::kDynamic}, b.getI8Type());
+  scratch = memref::AllocOp::create(b, loc, type, bytes,
+                                    b.getI64IntegerAttr(scratchAlign));
+}
+
+/// The block's own scratch.
+void Launcher::placeScratch(Value task) {
+  if (!scratch)
+    return;
+  Value first = arith::MulIOp::create(b, loc, task, index(scratchBytes));
+  for (Operation *op : ops)
+    if (auto found = scratchAt.find(op); found != scratchAt.end()) {
+      auto alloc = cast<memref::AllocOp>(op);
+      Value at =
+          b.createOrFold<arith::AddIOp>(loc, first, index(found->second));
+      Value own = memref::ViewOp::create(b, loc, alloc.getType(), scratch, at,
+                                         ValueRange());
+      alloc.replaceAllUsesWith(own);
+    }
+}
+
 void Launcher::buildLaunch(ArrayRef<Value> bounds, Value tasks) {
+  allocateScratch(tasks);
   Value one = index(1);
   auto launch = gpu::LaunchOp::create(
       b, loc, tasks, one, one, index(kernel.at.threads()), one, one,
@@ -195,6 +268,7 @@ void Launcher::buildLaunch(ArrayRef<Value> bounds, Value tasks) {
   for (auto [id, variable] : llvm::zip_equal(ids, loop.getInductionVars()))
     variable.replaceAllUsesWith(id);
   keepInRegisters();
+  placeScratch(launch.getBlockIds().x);
   loop.getTerminator()->erase();
   body.getOperations().splice(b.getInsertionPoint(),
                               loop.getBody()->getOperations());
@@ -224,6 +298,7 @@ void Launcher::placeThread(gpu::LaunchOp launch) {
   auto type = MemRefType::get({ShapedType::kDynamic}, b.getI8Type(),
                               MemRefLayoutAttrInterface(), space);
   Value shared = gpu::DynamicSharedMemoryOp::create(b, loc, type);
+  kernel.dynamicShared = shared;
   Value address =
       memref::ExtractAlignedPointerAsIndexOp::create(b, loc, shared);
   address = arith::IndexCastOp::create(b, loc, b.getI64Type(), address);
@@ -248,11 +323,22 @@ SmallVector<Value> Launcher::delinearise(Value task, ArrayRef<Value> bounds) {
 /// Gives every state that is scratch its registers.
 void Launcher::keepInRegisters() {
   for (Operation *op : ops)
-    if (auto alloc = dyn_cast<memref::AllocOp>(op)) {
+    if (auto alloc = dyn_cast<memref::AllocOp>(op);
+        alloc && isStatePart(alloc)) {
       int64_t count = StateAccess::countRegisters(kernel, alloc.getType());
       auto type = MemRefType::get({count}, alloc.getType().getElementType());
       kernel.registers[alloc] = memref::AllocaOp::create(b, loc, type);
     }
+}
+
+void Launcher::emitStateFill(OpBuilder &builder, linalg::FillOp op) {
+  FragmentBuilder f(builder, op.getLoc(), kernel.at);
+  Value memory = op.getOutputs()[0];
+  auto type = cast<MemRefType>(memory.getType());
+  if (type.getRank() == 2)
+    type = MemRefType::get({type.getDimSize(0), type.getDimSize(1), 8},
+                           type.getElementType());
+  StateAccess(f, kernel, type).fill(memory, op.getInputs()[0]);
 }
 
 void Launcher::emit(Operation *op) {
@@ -261,15 +347,22 @@ void Launcher::emit(Operation *op) {
       .Case([&](OnlineAttentionOp one) { emitOnline(builder, one, kernel); })
       .Case([&](FinalizeOp one) { emitFinalize(builder, one, kernel); })
       .Case([&](MergeOp one) { emitMerge(builder, one, kernel); })
+      .Case([&](LinearStateOp one) { emitLinearState(builder, one, kernel); })
+      .Case([&](LinearOutputOp one) { emitLinearOutput(builder, one, kernel); })
+      .Case([&](LinearChunkOp one) { emitLinearChunk(builder, one, kernel); })
+      .Case([&](LinearMergeOp one) { emitLinearMerge(builder, one, kernel); })
+      .Case([&](ProjectOp one) { emitProject(builder, one, kernel); })
       .Case([&](linalg::FillOp one) {
-        FragmentBuilder f(builder, one.getLoc(), kernel.at);
-        Value memory = one.getOutputs()[0];
-        auto type = cast<MemRefType>(memory.getType());
-        if (type.getRank() == 2)
-          type = MemRefType::get({type.getDimSize(0), type.getDimSize(1), 8},
-                                 type.getElementType());
-        StateAccess(f, kernel, type).fill(memory, one.getInputs()[0]);
+        if (isStatePart(one.getOutputs()[0]))
+          return emitStateFill(builder, one);
+        emitElementwise(builder, one, kernel);
       })
+      .Case([&](memref::CopyOp one) {
+        if (!isIdle(one))
+          emitElementwise(builder, one, kernel);
+      })
+      .Case<memref::StoreOp, linalg::LinalgOp>(
+          [&](auto one) { emitElementwise(builder, one, kernel); })
       .Default([](Operation *) {});
   if (!isa<memref::AllocOp>(op))
     op->erase();

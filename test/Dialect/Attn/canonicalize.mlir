@@ -83,3 +83,19 @@ func.func @negative_neutral(%q: tensor<8x16xf32>, %k: tensor<9x16xf32>, %o: tens
       } -> tensor<8x16xf32>
   return %r : tensor<8x16xf32>
 }
+
+// -----
+
+#q = affine_map<(b, h, i, j, d, e) -> (i, d)>
+#k = affine_map<(b, h, i, j, d, e) -> (j, d)>
+#v = affine_map<(b, h, i, j, d, e) -> (j, e)>
+#o = affine_map<(b, h, i, j, d, e) -> (i, e)>
+// Every operation of the dialect takes casts in, those with an empty region too.
+// CHECK-LABEL: @linear_cast
+// CHECK: attn.linear_attention relu ins(%arg0, %arg0, %arg0 : tensor<1x16xf32>, tensor<1x16xf32>, tensor<1x16xf32>)
+func.func @linear_cast(%q: tensor<1x16xf32>, %o: tensor<?x16xf32>) -> tensor<?x16xf32> {
+  %cast = tensor.cast %q : tensor<1x16xf32> to tensor<?x16xf32>
+  %r = attn.linear_attention relu ins(%cast, %cast, %cast : tensor<?x16xf32>, tensor<?x16xf32>, tensor<?x16xf32>)
+      outs(%o : tensor<?x16xf32>) maps [#q, #k, #v, #o] causal top_left -> tensor<?x16xf32>
+  return %r : tensor<?x16xf32>
+}

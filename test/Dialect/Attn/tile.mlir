@@ -1,5 +1,6 @@
 // RUN: attn-opt %s -split-input-file -attn-tile -verify-diagnostics | FileCheck %s
 // RUN: not attn-opt %s -split-input-file -attn-tile="key-tile=-1" 2>&1 | FileCheck %s --check-prefix=BAD
+// RUN: attn-opt %s -split-input-file -attn-tile="key-tile=0" | FileCheck %s --check-prefix=ALL
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // attention becomes a parallel loop over query tiles around a loop over key tiles.
 
@@ -20,6 +21,11 @@
 // CHECK-SAME: mask #attn.causal<bottom_right>
 // CHECK: attn.finalize
 // CHECK: tensor.parallel_insert_slice
+// With all keys of a range in one tile, the target walks over them.
+// ALL-LABEL: func.func @grouped_causal
+// ALL: scf.forall
+// ALL-NOT: scf.for{{ }}
+// ALL: attn.online_attention
 func.func @grouped_causal(%q: tensor<2x8x?x64xf32>, %k: tensor<2x2x?x64xf32>, %v: tensor<2x2x?x64xf32>,
                           %init: tensor<2x8x?x64xf32>) -> tensor<2x8x?x64xf32> {
   %o = attn.attention ins(%q, %k, %v : tensor<2x8x?x64xf32>, tensor<2x2x?x64xf32>, tensor<2x2x?x64xf32>)

@@ -106,7 +106,7 @@ TEST(ModuleTest, refusesBadLibraries) {
       {"no-manifest", "without attn_manifest"},
       {"bad-json", "expected JSON text"},
       {"bad-version", "expected version to be 1"},
-      {"bad-target", "expected target 'cpu', got 'nvptx'"},
+      {"bad-target", "expected target 'cpu' or 'nvptx', got 'abacus'"},
       {"bad-text", "expected attn_manifest to be text that ends in a zero"},
       {"bad-kind", "expected attn_manifest to be text"},
       {"bad-dtype", "entries[0].args[0].dtype to be the name of a data type"},

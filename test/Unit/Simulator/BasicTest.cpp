@@ -201,6 +201,25 @@ TEST(SimulatorTest, keepsPrivateMemoryAndConstants) {
   EXPECT_EQ(values[31], 0.5f);
 }
 
+TEST(SimulatorTest, takesExtremeConstants) {
+  Kernel kernel(R"(
+    define ptx_kernel void @k(ptr addrspace(1) %out, i64 %x) {
+      %a = add i64 %x, -1
+      %b = add i64 %a, -2
+      %c = mul i64 %b, 9223372036854775807
+      %d = sdiv i64 %c, -1
+      %e = srem i64 %d, 0
+      %f = shl i64 %e, 70
+      %g = xor i64 %f, %b
+      store i64 %g, ptr addrspace(1) %out, align 8
+      ret void
+    })");
+  uint64_t out = kernel.array(std::vector<int64_t>(1));
+  kernel.scalar(int64_t(7));
+  kernel.run({1}, {1});
+  EXPECT_EQ(kernel.read<int64_t>(out, 1)[0], 4);
+}
+
 TEST(SimulatorTest, stopsRunawayKernels) {
   SimulatorOptions options;
   options.stepLimit = 1000;

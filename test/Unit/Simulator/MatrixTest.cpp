@@ -104,18 +104,9 @@ const char *kStoreResult = R"(
     ret void
   })";
 
-/// A (16 x 16) and B (8 x 16, or 16 x 8 with `trans`) through shared memory.
-std::string tileKernel(bool bfloat, bool trans) {
-  std::string ldm = "@llvm.nvvm.ldmatrix.sync.aligned.m8n8.";
-  std::string x2 = ldm + (trans ? "x2.trans.b16" : "x2.b16") + ".p3";
-  return R"(
-  @sa = internal addrspace(3) global [512 x i8] undef, align 16
-  @sb = internal addrspace(3) global [256 x i8] undef, align 16
-  declare {i32, i32, i32, i32} )" +
-         ldm + "x4.b16.p3(ptr addrspace(3))\ndeclare {i32, i32} " + x2 +
-         "(ptr addrspace(3))\n" + declareMma(bfloat) + R"(
-  define ptx_kernel void @k(ptr addrspace(1) %a, ptr addrspace(1) %b, ptr addrspace(1) %c) {
-    %t = call i32 @llvm.nvvm.read.ptx.sreg.tid.x()
+/// Copies A (16 x 16) and B (8 x 16, or 16 x 8) to shared memory; %la is what
+/// ldmatrix.x4 wants of a lane for A.
+const char *kCopyTiles = R"(
     %o16 = mul i32 %t, 16
     %o8 = mul i32 %t, 8
     %ga = getelementptr i8, ptr addrspace(1) %a, i32 %o16
@@ -133,28 +124,48 @@ std::string tileKernel(bool bfloat, bool trans) {
     %hi16 = mul i32 %hi, 16
     %oa = add i32 %r32, %hi16
     %la = getelementptr i8, ptr addrspace(3) @sa, i32 %oa
-    %ra = call {i32, i32, i32, i32} )" +
-         ldm + "x4.b16.p3(ptr addrspace(3) %la)\n" +
-         (trans ? R"(
-    %ob = mul i32 %r, 16)"
-                : R"(
+)";
+
+/// The offset of a lane's row of B: keys along rows, or columns with .trans.
+const char *kRowOfB = R"(
     %n = and i32 %t, 7
     %n32 = mul i32 %n, 32
     %half = and i32 %t, 8
     %half16 = mul i32 %half, 2
-    %ob = add i32 %n32, %half16)") +
-         R"(
-    %lb = getelementptr i8, ptr addrspace(3) @sb, i32 %ob
-    %rb = call {i32, i32} )" +
-         x2 + R"((ptr addrspace(3) %lb)
+    %ob = add i32 %n32, %half16
+)";
+const char *kTransposedRowOfB = "%ob = mul i32 %r, 16\n";
+
+const char *kRegisters = R"(
     %a0 = extractvalue {i32, i32, i32, i32} %ra, 0
     %a1 = extractvalue {i32, i32, i32, i32} %ra, 1
     %a2 = extractvalue {i32, i32, i32, i32} %ra, 2
     %a3 = extractvalue {i32, i32, i32, i32} %ra, 3
     %b0 = extractvalue {i32, i32} %rb, 0
     %b1 = extractvalue {i32, i32} %rb, 1
-)" + callMma(bfloat) +
-         kStoreResult;
+)";
+
+/// A times B through shared memory; B as 8 x 16, or as 16 x 8 with `trans`.
+std::string tileKernel(bool bfloat, bool trans) {
+  std::string x4 = "@llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.b16.p3";
+  std::string x2 = trans ? "@llvm.nvvm.ldmatrix.sync.aligned.m8n8.x2.trans.b16"
+                           ".p3"
+                         : "@llvm.nvvm.ldmatrix.sync.aligned.m8n8.x2.b16.p3";
+  std::string text = "@sa = internal addrspace(3) global [512 x i8] undef, "
+                     "align 16\n@sb = internal addrspace(3) global [256 x i8] "
+                     "undef, align 16\n";
+  text += "declare {i32, i32, i32, i32} " + x4 + "(ptr addrspace(3))\n";
+  text += "declare {i32, i32} " + x2 + "(ptr addrspace(3))\n";
+  text += declareMma(bfloat);
+  text += "define ptx_kernel void @k(ptr addrspace(1) %a, ptr addrspace(1) %b, "
+          "ptr addrspace(1) %c) {\n"
+          "%t = call i32 @llvm.nvvm.read.ptx.sreg.tid.x()\n";
+  text += kCopyTiles;
+  text += "%ra = call {i32, i32, i32, i32} " + x4 + "(ptr addrspace(3) %la)\n";
+  text += trans ? kTransposedRowOfB : kRowOfB;
+  text += "%lb = getelementptr i8, ptr addrspace(3) @sb, i32 %ob\n";
+  text += "%rb = call {i32, i32} " + x2 + "(ptr addrspace(3) %lb)\n";
+  return text + kRegisters + callMma(bfloat) + kStoreResult;
 }
 
 struct TileTest : testing::TestWithParam<std::tuple<bool, bool>> {};

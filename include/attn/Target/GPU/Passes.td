@@ -1,7 +1,7 @@
 //===- Passes.td - the road around GPU kernels -------------------*- tablegen -*-===//
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// From operations on buffers to launches of kernels and the host's side of them, in alphabetical order; lib/Pipelines has
+// From operations on buffers to launches of kernels, and the host's side of them, in alphabetical order; lib/Pipelines has
 // the order of running.
 //
 //===----------------------------------------------------------------------===//
@@ -9,58 +9,7 @@
 #ifndef ATTN_TARGET_GPU_PASSES
 #define ATTN_TARGET_GPU_PASSES
 
-include "mlir/Pass/PassBase.td"
-
-def AttnGPUCheckKernelsPass : Pass<"attn-gpu-check-kernels", "::mlir::gpu::GPUModuleOp"> {
-  let summary = "kernels hold only what a GPU computes without a library";
-  let description = [{
-    A GPU has no library of functions that a kernel could call: what no instruction and no polynomial of ours computes, such
-    as an exponential on f64, is an error here and not a symbol that the driver misses. The IR stays as it is.
-
-    ```mlir
-    gpu.module @attn_kernels {
-      gpu.func @half(%x: f32, %to: memref<f32>) kernel {
-        %y = math.exp2 %x : f32
-        memref.store %y, %to[] : memref<f32>
-        gpu.return
-      }
-    }
-    ```
-    becomes
-    ```mlir
-    ...
-    %0 = math.exp2 %arg0 : f32
-    ...
-    ```
-  }];
-  let statistics = [Statistic<"numChecked", "num-checked", "Number of functions checked">];
-}
-
-def AttnGPUConvertKernelsPass : Pass<"attn-gpu-convert-kernels", "::mlir::gpu::GPUModuleOp"> {
-  let summary = "kernels to the NVVM and LLVM dialects";
-  let description = [{
-    As `convert-gpu-to-nvvm`, except for mathematical functions: they stay, for `convert-math-to-llvm`, where the upstream
-    pass calls libdevice, which is no part of a driver.
-
-    ```mlir
-    gpu.module @attn_kernels {
-      gpu.func @half(%x: f32, %to: memref<f32>) kernel {
-        %y = math.exp2 %x : f32
-        memref.store %y, %to[] : memref<f32>
-        gpu.return
-      }
-    }
-    ```
-    becomes
-    ```mlir
-    ...
-    ... = math.exp2 %arg0 : f32
-    ...
-    ```
-  }];
-  let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::NVVM::NVVMDialect", "::mlir::math::MathDialect"];
-  let statistics = [Statistic<"numConverted", "num-converted", "Number of kernels converted">];
-}
+include "attn/Target/GPU/KernelPasses.td"
 
 def AttnGPUDecomposePass : Pass<"attn-gpu-decompose", "::mlir::func::FuncOp"> {
   let summary = "operations without a kernel of their own become linear algebra";
@@ -94,6 +43,7 @@ def AttnGPULaunchLinalgPass : Pass<"attn-gpu-launch-linalg", "::mlir::func::Func
     Every `linalg` operation outside of a kernel becomes a launch in which one thread computes one point of the parallel
     dimensions, the last of them fastest, and walks over the reduction dimensions; so do copies between buffers that are
     not contiguous, and single stores. A parallel loop that is not a kernel by now becomes a loop of launches.
+    An assertion in such an operation puts its number into a word of the device's, which the host reads at the end.
 
     ```mlir
     func.func @twice(%a: memref<64xf32>) {
@@ -108,8 +58,8 @@ def AttnGPULaunchLinalgPass : Pass<"attn-gpu-launch-linalg", "::mlir::func::Func
     ...
     ```
   }];
-  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
-                           "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect", "::mlir::cf::ControlFlowDialect", "::mlir::gpu::GPUDialect",
+                           "::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"];
   let statistics = [Statistic<"numLaunched", "num-launched", "Number of operations that became kernels">];
 }
 
@@ -140,64 +90,6 @@ def AttnGPULowerHostPass : Pass<"attn-gpu-lower-host", "::mlir::ModuleOp"> {
   }];
   let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect"];
   let statistics = [Statistic<"numLaunches", "num-launches", "Number of launches lowered">];
-}
-
-def AttnGPUMergeKernelsPass : Pass<"attn-gpu-merge-kernels", "::mlir::ModuleOp"> {
-  let summary = "equal kernels become one";
-  let description = [{
-    The layers of a model launch the same kernels; each is assembled once. Kernels that nothing launches go.
-
-    ```mlir
-    module attributes {gpu.container_module} {
-      gpu.module @attn_kernels {
-        gpu.func @a() kernel { gpu.return }
-        gpu.func @b() kernel { gpu.return }
-      }
-      func.func @f(%n: index) {
-        gpu.launch_func @attn_kernels::@a blocks in (%n, %n, %n) threads in (%n, %n, %n)
-        gpu.launch_func @attn_kernels::@b blocks in (%n, %n, %n) threads in (%n, %n, %n)
-        return
-      }
-    }
-    ```
-    becomes
-    ```mlir
-    ...
-    gpu.launch_func  @attn_kernels::@a ...
-    gpu.launch_func  @attn_kernels::@a ...
-    ...
-    ```
-  }];
-  let dependentDialects = ["::mlir::gpu::GPUDialect"];
-  let statistics = [Statistic<"numMerged", "num-merged", "Number of kernels that were equal to another">];
-}
-
-def AttnGPUNameKernelsPass : Pass<"attn-gpu-name-kernels", "::mlir::ModuleOp"> {
-  let summary = "launches say how their kernels are called";
-  let description = [{
-    Puts all kernels into one module and names each after its function and its number, for outlining; messages and
-    profiles then show where a kernel comes from. A launch that has a name keeps it as the stem.
-
-    ```mlir
-    module {
-      func.func @f(%n: index) {
-        gpu.launch blocks(%bx, %by, %bz) in (%gx = %n, %gy = %n, %gz = %n)
-                   threads(%tx, %ty, %tz) in (%sx = %n, %sy = %n, %sz = %n) {
-          gpu.terminator
-        }
-        return
-      }
-    }
-    ```
-    becomes
-    ```mlir
-    ...
-    ...module(@attn_kernels) function(@f_0)...
-    ...
-    ```
-  }];
-  let dependentDialects = ["::mlir::gpu::GPUDialect"];
-  let statistics = [Statistic<"numNamed", "num-named", "Number of launches named">];
 }
 
 #endif // ATTN_TARGET_GPU_PASSES

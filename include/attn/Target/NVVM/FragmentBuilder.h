@@ -127,6 +127,8 @@ public:
   /// A left operand of the columns of accumulators; it takes as many as have
   /// the depth of an instruction. No lane needs what another holds.
   Operand toLeft(ArrayRef<Accumulator> parts, Type element);
+  /// An operand of f32 values, in the order of the instruction's registers.
+  Operand makeOperand(ArrayRef<Value> values);
   /// sum + left * right
   Accumulator multiply(const Operand &left, const Operand &right,
                        Accumulator sum, Type element);

@@ -18,6 +18,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/SymbolTable.h"
 #include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "mlir/Transforms/Passes.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -263,7 +264,11 @@ LogicalResult BuildSteps::settleLengths(func::FuncOp token) {
     manager.addPass(createCanonicalizerPass());
     manager.addPass(createCSEPass());
   }
-  if (failed(runPipeline(manager, token)))
+  RewritePatternSet patterns(&getContext());
+  populateTokenPatterns(patterns);
+  if (failed(runPipeline(manager, token)) ||
+      failed(applyPatternsGreedily(token, std::move(patterns))) ||
+      failed(runPipeline(manager, token)))
     return failure();
   settleResults(token);
   return success();

@@ -63,7 +63,7 @@ private:
   Value index(int64_t value) {
     return arith::ConstantIndexOp::create(b, loc, value);
   }
-  void require(Value holds, const Twine &message);
+  Operation *require(Value holds, const Twine &message);
 
   // StepCaches.cpp
   void checkLength(OpFoldResult count);
@@ -89,8 +89,9 @@ private:
   /// The page of every stretch of positions, and the pools that pages are of.
   Value table;
   SmallVector<Value> pools;
-  /// The first assertion, behind which nothing has been written yet.
-  Operation *firstCheck = nullptr;
+  /// The assertion that all lengths are right, behind which nothing has been
+  /// written yet.
+  Operation *lastCheck = nullptr;
   bool hasFullCache = false;
   int64_t number = 0;
 };
@@ -98,6 +99,9 @@ private:
 /// Makes every dynamic extent of the arguments 1; what follows from them is for
 /// canonicalisation to find.
 void setLengthsToOne(func::FuncOp function);
+
+/// Adds what extents of 1 make simpler than canonicalisation does.
+void populateTokenPatterns(RewritePatternSet &patterns);
 
 /// Results become what is returned, without casts to types that say less.
 void settleResults(func::FuncOp function);

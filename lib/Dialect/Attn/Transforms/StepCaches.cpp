@@ -21,10 +21,8 @@ using namespace mlir::attn;
 
 using Predicate = arith::CmpIPredicate;
 
-void StepBuilder::require(Value holds, const Twine &message) {
-  Operation *made = cf::AssertOp::create(b, loc, holds, message.str());
-  if (!firstCheck)
-    firstCheck = made;
+Operation *StepBuilder::require(Value holds, const Twine &message) {
+  return cf::AssertOp::create(b, loc, holds, message.str());
 }
 
 /// A step past the end is an error before anything has been written, and so is
@@ -40,13 +38,14 @@ void StepBuilder::checkLength(OpFoldResult count) {
   added = own;
   Value begins =
       arith::CmpIOp::create(b, loc, Predicate::sge, length, index(0));
-  require(begins, "expected a length of at least 0");
+  lastCheck = require(begins, "expected a length of at least 0");
   if (!hasFullCache)
     return;
   Value last = arith::SubIOp::create(b, loc, index(options.capacity), added);
-  require(arith::CmpIOp::create(b, loc, Predicate::sle, length, last),
-          "expected a step within the cache's capacity of " +
-              Twine(options.capacity) + " positions");
+  lastCheck =
+      require(arith::CmpIOp::create(b, loc, Predicate::sle, length, last),
+              "expected a step within the cache's capacity of " +
+                  Twine(options.capacity) + " positions");
 }
 
 StepBuilder::Rows StepBuilder::arrange(AttentionOp op, OpOperand &operand,
@@ -310,7 +309,7 @@ Value StepBuilder::appendPages(const Rows &rows) {
 void StepBuilder::checkPages() {
   if (pools.empty())
     return;
-  b.setInsertionPointAfter(firstCheck);
+  b.setInsertionPointAfter(lastCheck);
   auto type = cast<RankedTensorType>(table.getType());
   int64_t rank = type.getRank();
   Value all = arith::AddIOp::create(b, loc, length, added);

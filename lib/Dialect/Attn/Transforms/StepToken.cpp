@@ -9,7 +9,10 @@
 
 #include "StepBuilder.h"
 
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "mlir/IR/PatternMatch.h"
 
 using namespace mlir;
 using namespace mlir::attn;
@@ -55,6 +58,79 @@ void mlir::attn::setLengthsToOne(func::FuncOp function) {
 }
 
 namespace {
+/// Where an extent of 1 is known, what a dynamic broadcast copies is what is
+/// there.
+struct DropCopies : OpRewritePattern<linalg::GenericOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(linalg::GenericOp op,
+                                PatternRewriter &rewriter) const override {
+    if (op.getNumDpsInputs() != 0 || op->getNumResults() != 1 ||
+        op.getNumLoops() != op.getNumParallelLoops() ||
+        !op.getIndexingMapsArray().front().isIdentity())
+      return rewriter.notifyMatchFailure(op, "not a copy by index");
+    auto yield = cast<linalg::YieldOp>(op.getBody()->getTerminator());
+    auto extract = yield.getValues()[0].getDefiningOp<tensor::ExtractOp>();
+    auto type = dyn_cast<RankedTensorType>(op.getResult(0).getType());
+    if (!extract || extract->getParentOp() != op || !type ||
+        !type.hasStaticShape() || extract.getTensor().getType() != type)
+      return rewriter.notifyMatchFailure(op, "not of one static type");
+    for (auto [dim, index] : llvm::enumerate(extract.getIndices())) {
+      auto own = index.getDefiningOp<linalg::IndexOp>();
+      bool isOwn = own && own.getDim() == dim;
+      if (!isOwn &&
+          (type.getDimSize(dim) != 1 || getConstantIntValue(index) != 0))
+        return rewriter.notifyMatchFailure(op, "reads other elements");
+    }
+    rewriter.replaceOp(op, extract.getTensor());
+    return success();
+  }
+};
+
+/// Extents of 1 with those that follow, or the last that came before.
+SmallVector<ReassociationIndices> groupOnes(ArrayRef<int64_t> shape) {
+  SmallVector<ReassociationIndices> groups(1);
+  bool hasExtent = false;
+  for (auto [dim, extent] : llvm::enumerate(shape)) {
+    if (extent != 1 && hasExtent)
+      groups.emplace_back();
+    hasExtent |= extent != 1;
+    groups.back().push_back(dim);
+  }
+  return groups;
+}
+
+/// Moving extents of 1 moves nothing.
+struct ReshapeOnes : OpRewritePattern<linalg::TransposeOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(linalg::TransposeOp op,
+                                PatternRewriter &rewriter) const override {
+    auto source = dyn_cast<RankedTensorType>(op.getInput().getType()),
+         target = dyn_cast<RankedTensorType>(op.getInit().getType());
+    if (!source || !target || !source.hasStaticShape())
+      return rewriter.notifyMatchFailure(op, "extents are not known");
+    SmallVector<int64_t> moved =
+        llvm::filter_to_vector(op.getPermutation(), [&](int64_t dim) {
+          return source.getDimSize(dim) != 1;
+        });
+    if (moved.empty() || !llvm::is_sorted(moved) ||
+        static_cast<int64_t>(moved.size()) == source.getRank())
+      return rewriter.notifyMatchFailure(op, "more than extents of 1 move");
+    Value flat = tensor::CollapseShapeOp::create(
+        rewriter, op.getLoc(), op.getInput(), groupOnes(source.getShape()));
+    rewriter.replaceOpWithNewOp<tensor::ExpandShapeOp>(
+        op, target, flat, groupOnes(target.getShape()));
+    return success();
+  }
+};
+} // namespace
+
+void mlir::attn::populateTokenPatterns(RewritePatternSet &patterns) {
+  patterns.add<DropCopies, ReshapeOnes>(patterns.getContext());
+}
+
+namespace {
 /// An operand of linear attention without its only position.
 struct Flat {
   Value value;
@@ -80,8 +156,9 @@ static std::optional<Flat> dropPosition(OpBuilder &b, Value value,
     flat.groups.push_back(group);
     group.clear();
   }
-  if (dims != wanted || !group.empty())
+  if (dims != wanted)
     return std::nullopt;
+  llvm::append_range(flat.groups.back(), group); // the position comes last
   flat.value =
       tensor::CollapseShapeOp::create(b, value.getLoc(), value, flat.groups);
   return flat;

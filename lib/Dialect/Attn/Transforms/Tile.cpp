@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "TileLinear.h"
+#include "TilePages.h"
 #include "Tiler.h"
 
 #include "attn/Conversion/AttnToLinalg/AttnToLinalg.h"

@@ -401,9 +401,9 @@ SmallVector<Value> LinearTiler::tile() {
   // would take a copy of it first.
   Value output = op.getOutput();
   if (!output.getDefiningOp<tensor::EmptyOp>())
-    output = tensor::EmptyOp::create(b, loc,
-                                     tensor::getMixedSizes(b, loc, output),
-                                     getElementTypeOrSelf(output));
+    output =
+        tensor::EmptyOp::create(b, loc, tensor::getMixedSizes(b, loc, output),
+                                getElementTypeOrSelf(output));
   SmallVector<Value> outputs{output};
   llvm::append_range(outputs, endStateTensors());
   auto loop =

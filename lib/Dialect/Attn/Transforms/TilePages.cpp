@@ -7,6 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "TilePages.h"
 #include "Tiler.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -39,7 +40,7 @@ Value Tiler::slice(Value source, AffineMap map, const Box &box) {
 /// Tiles of keys are cut so that none crosses a page; ranges begin at 0 where
 /// there is no mask.
 void Tiler::keepWithinPages() {
-  if (mask)
+  if (mask || !hasFewQueries())
     return;
   for (auto [key, rows] : op.getKeyParts())
     for (Value source : {key, rows})

@@ -46,7 +46,6 @@ public:
 
 private:
   using D = AttentionOp::Dim;
-
   OpFoldResult attr(int64_t value) { return b.getIndexAttr(value); }
   OpFoldResult apply(AffineExpr expr, ArrayRef<OpFoldResult> operands) {
     return affine::makeComposedFoldedAffineApply(b, loc, expr, operands);
@@ -91,9 +90,7 @@ private:
   ValueRange mergePartials(ValueRange partials, OpFoldResult splits);
   OpFoldResult keyHeads();
   OpFoldResult chooseKeySplit(int64_t tasks, Value length);
-  /// Whether the queries of a group are so few that their keys are all there is
-  /// to share among threads.
-  bool hasFewQueries();
+  bool hasFewQueries(); ///< so that only their keys can be shared
   bool canSplitKeys();
   void placeBox(const Box &box);
   SmallVector<KeyRange> buildKeyRanges();
@@ -115,7 +112,6 @@ private:
                     OpFoldResult keyCount);
   RankedTensorType sliceType(Value source, AffineMap map, const Box &box);
   Value slice(Value source, AffineMap map, const Box &box);
-  // TilePages.cpp
   void keepWithinPages();
   Value slicePages(GatherPagesOp pages, AffineMap map, const Box &box);
   AffineMap tileMap(AffineMap map, const Box &box, ArrayRef<unsigned> order);
@@ -139,18 +135,14 @@ private:
   int64_t keyTile = 0;     ///< of the range being built, or kAllKeys
   static constexpr int64_t kAllKeys = 0;
   OpFoldResult step, tiles; ///< queries of a tile and how many tiles
-  OpFoldResult batch, head, keyHead, firstQuery,
-      count; ///< of the tile being built
+  // Of the tile being built.
+  OpFoldResult batch, head, keyHead, firstQuery, count;
   /// Where the outputs begin, if they are those of a box.
   std::optional<Box> outputBox;
-  /// Of the part of the keys that is being walked: its operands and its first
-  /// position.
+  // Of the part of the keys being walked; partFirst is its first position.
   Value partKey, partValue;
   OpFoldResult partFirst;
 };
-
-/// What has not been read in place by tiles is copied.
-LogicalResult settlePages(IRRewriter &rewriter, GatherPagesOp op);
 
 } // namespace mlir::attn
 

@@ -17,7 +17,7 @@ const char attn_manifest[] =
     "{\"version\":2,\"target\":\"cpu\",\"entries\":[]}";
 #elif defined(BAD_TARGET)
 const char attn_manifest[] =
-    "{\"version\":1,\"target\":\"nvptx\",\"entries\":[]}";
+    "{\"version\":1,\"target\":\"abacus\",\"entries\":[]}";
 #elif defined(BAD_TEXT)
 const char attn_manifest[4] = {'{', '}', ' ', ' '};
 #elif defined(BAD_KIND)

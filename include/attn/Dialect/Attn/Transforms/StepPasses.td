@@ -14,15 +14,24 @@ def AttnBuildStepsPass : Pass<"attn-build-steps", "::mlir::ModuleOp"> {
   let summary = "functions that take a sequence piece by piece";
   let description = [{
     For every public function with attention, `NAME`, this adds `NAME_step`, which takes the positions that follow those
-    of earlier calls. It has the arguments and results of `NAME`, then `length`, the number of positions before, then for
-    each attention the buffers that hold what is known of them, which it reads and writes in place: for exact attention
-    the keys and values of up to `capacity` positions, in the order [b, h, j, d]; for linear attention the state.
+    of earlier calls, and `NAME_token`, the same for exactly one position: every dynamic extent is 1 there. Both have the
+    arguments and results of `NAME`, then `length`, the number of positions before, then for each attention the buffers
+    that hold what is known of them, which they read and write in place. Calls may mix the two.
 
-    Steps may be of any length: the results of all are those of one call, row for row. A step past the capacity fails, and
-    nothing is written. States begin as zero; the buffers of keys and values may hold anything. Positions other than in
-    attention are the program's business: `NAME` takes what depends on them, as embeddings do, as arguments.
+    Exact attention has `key_cacheN` and `value_cacheN` of `capacity` positions, in the order [b, h, j, d]. With
+    `page-size` S it has pools `key_pagesN` and `value_pagesN`, [pages, h, S, d] with any number of pages, and `pages`,
+    [b, capacity / S] of i32, says in which page the positions of a sequence lie. A window of w positions within the
+    capacity has rings `key_ringN` and `value_ringN` of w slots, position p in slot p mod w, and no capacity. Linear
+    attention has `sum_stateN`, `norm_stateN` and, with softmax maps, `reference_stateN`; one position is an
+    `attn.linear_step`.
 
-    Attention has to be causal, without bias or padding, of a dynamic length; else the pass fails.
+    Steps may be of any length: the results of all are those of one call, row for row. Sums and norms begin as 0,
+    references as -1e30; caches may hold anything. A negative length, a step past the capacity and a page that is not in
+    the pool are errors, before anything is written. Positions other than in attention are the program's business: `NAME`
+    takes what depends on them, as embeddings do, as arguments.
+
+    Attention has to be causal, of all positions or of an undilated window, without bias or padding, of a dynamic length;
+    else the pass fails.
 
     ```mlir
     #q = affine_map<(b, h, i, j, d, e) -> (h, i, d)>
@@ -37,7 +46,7 @@ def AttnBuildStepsPass : Pass<"attn-build-steps", "::mlir::ModuleOp"> {
     }
     ```
 
-    becomes itself, and after it
+    becomes itself, and after it, with `main_token` behind,
 
     ```mlir
     ...

@@ -1,0 +1,29 @@
+// RUN: attn-opt %s --attn-gpu-convert-kernels --split-input-file --verify-diagnostics | FileCheck %s
+
+// Mathematical functions stay, where upstream's pass calls libdevice.
+
+// CHECK-LABEL: llvm.func @exponential
+// CHECK-SAME: nvvm.kernel
+// CHECK-NOT: __nv_
+// CHECK: nvvm.read.ptx.sreg.tid.x
+// CHECK: math.exp2 %{{.*}} : f32
+// CHECK: llvm.store
+gpu.module @attn_kernels {
+  gpu.func @exponential(%x: f32, %to: memref<?xf32>) kernel {
+    %i = gpu.thread_id x
+    %y = math.exp2 %x : f32
+    memref.store %y, %to[%i] : memref<?xf32>
+    gpu.return
+  }
+}
+
+// -----
+
+gpu.module @attn_kernels {
+  gpu.func @negative_reduce(%x: f32, %to: memref<f32>) kernel {
+    // expected-error @+1 {{failed to legalize operation 'gpu.subgroup_reduce'}}
+    %y = gpu.subgroup_reduce add %x : (f32) -> f32
+    memref.store %y, %to[] : memref<f32>
+    gpu.return
+  }
+}
