@@ -94,7 +94,7 @@ def measure_cost(name: str, options) -> dict:
         for _ in range(4):  # turns, so that both see the same minutes
             seconds = min(seconds, best_of(lambda: entry(*rows, length, *state, out=output), options.seconds / 4))
             probe.reset()
-            probe.sample()
+            probe.sample(bandwidth=True)
             probed = max(probed, probe.read_gbs)
         point = {"position": position, "us": 1e6 * seconds}
         if name != "linear":
@@ -186,7 +186,7 @@ def parts(options) -> list[str]:
     made = [f"cost:{name}" for name in COSTS]
     for name in MODELS:
         made += [f"{name}:linear:{batch}" for batch in options.batches]
-        made += [f"{name}:cache:{batch}" for batch in (1, 8)]
+        made += [f"{name}:cache:{batch}" for batch in ((1, 8) if name == "mnist" else (1, 4))]
         made += [f"{name}:{kind}:{batch}" for kind in ("torch softmax", "torch sdpa") for batch in ((1, 8) if name == "mnist" else (1,))]
     return [part for part in made if not options.only or any(part.startswith(one) for one in options.only.split(","))]
 
@@ -222,7 +222,7 @@ def main() -> int:
     parser.add_argument("--output", type=pathlib.Path, default=ROOT / "build" / "generation.json")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=1.0, help="measuring time per point")
-    parser.add_argument("--batches", type=lambda s: [int(one) for one in s.split(",")], default=[1, 32, 64, 128])
+    parser.add_argument("--batches", type=lambda s: [int(one) for one in s.split(",")], default=[1, 32, 128, 256])
     parser.add_argument("--only", help="comma-separated beginnings of parts such as cost:linear or mnist:torch")
     parser.add_argument("--keep", action="store_true", help="merge into the parts already in --output")
     parser.add_argument("--prepare", action="store_true", help="compile the decoders and stop")

@@ -69,7 +69,7 @@ def notes(records: list[dict]) -> list[str]:
     """Bars not reached, and contenders that did not take part."""
     linear = [f"window, d {size}: time per key grows {growth:.3g}× from the shortest to the longest length"
               for size, growth in sorted(bars.linearity(records).items())]
-    return [*bars.missed(records), *choices.summary(records), *linear, *failures(records)]
+    return [*bars.missed(records), *choices.summary(records), *linear, *bars.grown(records), *failures(records)]
 
 
 def failures(records: list[dict]) -> list[str]:

@@ -78,12 +78,23 @@ def missed(records: list[dict]) -> list[str]:
             for record in records for bar, value, met in verdicts(record) if not met]
 
 
-def linearity(records: list[dict], case: str = "window") -> dict[int, float]:
+# Growth of time per key: at most so much from the shortest length on, and from 65536 on.
+GROWTH = {"linear-long": (1.3, 1.1), "linear-long-causal": (1.3, 1.1), "lsh-long": (2.0, 2.0)}
+
+
+def grown(records: list[dict]) -> list[str]:
+    """One line a case whose time per key grows, with what was expected."""
+    return [f"{case}, d {size}, from n {shortest or 'the shortest'} on: time per key grows {growth:.3g}×, expected at most {most:g}×"
+            for case, limits in GROWTH.items() for shortest, most in zip((0, 65536), limits)
+            for size, growth in sorted(linearity(records, case, shortest).items())]
+
+
+def linearity(records: list[dict], case: str = "window", shortest: int = 0) -> dict[int, float]:
     """By head size, growth of time per key from the shortest to the longest length: 1 is linear in n."""
     growth = {}
     for size in {record["d"] for record in records if record["case"] == case}:
         times = sorted((record["n"], record["ms"]) for record in records
-                       if record["case"] == case and record["d"] == size and record["ms"])
+                       if record["case"] == case and record["d"] == size and record["ms"] and record["n"] >= shortest)
         if len(times) > 1:
             (short, first), (long, last) = times[0], times[-1]
             growth[size] = (last / long) / (first / short)

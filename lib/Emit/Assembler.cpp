@@ -55,6 +55,8 @@ static std::optional<std::string> tryEnvironment(StringRef root,
 
 std::optional<std::string> mlir::attn::findCudaTool(StringRef name,
                                                     StringRef given) {
+  if (given == "none")
+    return std::nullopt;
   if (!given.empty())
     return given.str();
   for (StringRef variable : {"CUDA_HOME", "CUDA_PATH", "CUDA_ROOT"})

@@ -15,9 +15,10 @@
 
 namespace mlir::attn {
 
-/// The tool called `name`: `given` if that is not empty, else from CUDA_HOME,
-/// CUDA_PATH or CUDA_ROOT, PATH, /usr/local/cuda, or the package
-/// nvidia-cuda-nvcc of the virtual environment. Nothing if there is none.
+/// The tool called `name`: `given` if that is not empty (`none`: no tool), else
+/// from CUDA_HOME, CUDA_PATH or CUDA_ROOT, PATH, /usr/local/cuda, or the
+/// package nvidia-cuda-nvcc of the virtual environment. Nothing if there is
+/// none.
 std::optional<std::string> findCudaTool(StringRef name, StringRef given);
 
 /// Machine code for `sm` (such as 90a) of PTX text.

@@ -19,6 +19,7 @@
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/GPU/Transforms/Passes.h"
 #include "mlir/Dialect/Linalg/Passes.h"
+#include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Transforms/Passes.h"
 
@@ -47,6 +48,11 @@ static void addLaunchPasses(OpPassManager &manager) {
 void mlir::attn::buildGpuKernelPipeline(OpPassManager &manager) {
   OpPassManager &kernels = manager.nest<mlir::gpu::GPUModuleOp>();
   kernels.addPass(createConvertVectorToSCFPass());
+  // By exponentials and logarithms, which become polynomials.
+  math::MathExpandOpsPassOptions expand;
+  expand.opMnemonics = {"powf", "fpowi", "tan",   "sinh",
+                        "cosh", "asinh", "acosh", "atanh"};
+  kernels.addPass(math::createMathExpandOpsPass(expand));
   kernels.addPass(createAttnCPUExpandMathPass());
   kernels.addPass(createAttnGPUCheckKernelsPass());
   kernels.addPass(memref::createExpandOpsPass());

@@ -60,3 +60,11 @@ def test_feed_forward_text_and_reference():
 def test_populate_reads_every_page_of_a_mapped_file():
     memory.populate("libc.so")
     memory.populate("no file is called that")
+
+
+def test_growth_per_key():
+    """From the shortest length on, and from 65536 on."""
+    times = [{"case": "linear-long", "d": 64, "n": n, "ms": ms} for n, ms in ((4096, 1.0), (65536, 18.0), (262144, 75.0))]
+    whole, late = bars.grown(times)
+    assert "grows 1.17×, expected at most 1.3×" in whole and "grows 1.04×, expected at most 1.1×" in late
+    assert bars.grown(times[:1]) == []

@@ -40,7 +40,8 @@ struct Flags {
       cl::desc("GPU architectures of --target=nvptx: 80, 86, 89, 90, 90a, ..."),
       cl::cat(category)};
   Text ptxas{cl::location(options.ptxas), "ptxas", cl::value_desc("file"),
-             cl::desc("NVIDIA's assembler; default: found"), cl::cat(category)};
+             cl::desc("NVIDIA's assembler, or none; default: found"),
+             cl::cat(category)};
   Switch embedIR{cl::location(options.embedIR), "embed-ir",
                  cl::desc("Put the kernels' LLVM IR into the library, "
                           "for attn-run --simulate"),

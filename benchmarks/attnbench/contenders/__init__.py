@@ -67,6 +67,7 @@ _LINEAR = {
     "torch.compile": "linear:prepare_compiled",
     "linear-attention-transformer": "linear:prepare_transformer",
     "performer": "linear:prepare_performer",
+    "fast-transformers": "fast_transformers_peer:prepare",
 }
 _LOW_RANK = {
     OURS: "low_rank:prepare_ours",

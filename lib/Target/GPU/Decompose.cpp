@@ -9,6 +9,7 @@
 #include "attn/Conversion/AttnToLinalg/AttnToLinalg.h"
 #include "attn/Dialect/Attn/IR/Attn.h"
 #include "attn/Target/GPU/Passes.h"
+#include "attn/Target/NVVM/Kernels.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -27,9 +28,6 @@ namespace mlir::attn {
 using namespace mlir;
 using namespace mlir::attn;
 
-/// The widest head that the kernel of the streaming softmax takes.
-static constexpr int64_t kMostColumns = 256;
-
 namespace {
 struct Decompose : attn::impl::AttnGPUDecomposePassBase<Decompose> {
   void getDependentDialects(DialectRegistry &registry) const override {
@@ -40,37 +38,10 @@ struct Decompose : attn::impl::AttnGPUDecomposePassBase<Decompose> {
 };
 } // namespace
 
-/// Whether a value of the attention's scores is made by arithmetic alone.
-static bool isArithmetic(Region &scoreMod) {
-  bool plain = true;
-  scoreMod.walk([&](Operation *op) {
-    plain &= op->hasTrait<OpTrait::IsTerminator>() ||
-             isa_and_nonnull<arith::ArithDialect, math::MathDialect>(
-                 op->getDialect());
-  });
-  return plain;
-}
-
-static bool hasKernel(Operation *op) {
-  auto attention = dyn_cast<AttentionOp>(op);
-  if (!attention || attention.getRelative() ||
-      !isArithmetic(attention.getScoreMod()))
-    return false;
-  for (Value operand : {attention.getKey(), attention.getValue()}) {
-    auto type = cast<RankedTensorType>(operand.getType());
-    Type element = type.getElementType();
-    int64_t columns = type.getShape().back();
-    if (!(element.isF16() || element.isBF16() || element.isF32()) ||
-        columns > kMostColumns)
-      return false;
-  }
-  return true;
-}
-
 void Decompose::runOnOperation() {
   SmallVector<linalg::AggregatedOpInterface> ops;
   getOperation().walk([&](linalg::AggregatedOpInterface op) {
-    if (isDecomposable(op) && !hasKernel(op))
+    if (isDecomposable(op) && !nvvm::hasKernel(op))
       ops.push_back(op);
   });
   IRRewriter rewriter(&getContext());

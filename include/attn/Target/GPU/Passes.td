@@ -14,9 +14,9 @@ include "attn/Target/GPU/KernelPasses.td"
 def AttnGPUDecomposePass : Pass<"attn-gpu-decompose", "::mlir::func::FuncOp"> {
   let summary = "operations without a kernel of their own become linear algebra";
   let description = [{
-    As `convert-attn-to-linalg`, for the operations that no kernel is made for: all but `attn.attention` on f16, bf16 or
-    f32, with heads of at most 256, no relative operand, and scores that arithmetic alone changes. A remark says what was
-    missed.
+    As `convert-attn-to-linalg`, for the operations that no kernel is made for: all but `attn.attention`,
+    `attn.low_rank_attention` and `attn.linear_attention` on f16, bf16 or f32, with heads and features of at most 256, no
+    relative operand, and scores and features that arithmetic alone makes. A remark says what was missed.
 
     ```mlir
     func.func @rotate(%q: tensor<8x4x64xf32>, %first: index, %init: tensor<8x4x64xf32>) -> tensor<8x4x64xf32> {

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""What is built here and measured on a machine with a GPU: one list for both sides."""
+
+from __future__ import annotations
+
+import dataclasses
+
+HEADS = 16
+TEMPLATE = """#q = affine_map<(b, h, i, j, d, e) -> (b, h, i, d)>
+#k = affine_map<(b, h, i, j, d, e) -> (b, h, j, d)>
+#v = affine_map<(b, h, i, j, d, e) -> (b, h, j, e)>
+#o = affine_map<(b, h, i, j, d, e) -> (b, h, i, e)>
+func.func @main(%q: {type}, %k: {type}, %v: {type}) -> {type} {{
+  %c2 = arith.constant 2 : index
+  %n = tensor.dim %q, %c2 : {type}
+  %init = tensor.empty(%n) : {type}
+  %0 = attn.attention ins(%q, %k, %v : {type}, {type}, {type})
+      outs(%init : {type}) maps [#q, #k, #v, #o]{mask} -> {type}
+  return %0 : {type}
+}}
+"""
+MASKS = {
+    "full": "",
+    "causal": " mask #attn.causal<top_left>",
+    "window": " mask #attn.window<before = 255, after = 0, top_left>",
+}
+NAMES = {"f16": "float16", "bf16": "bfloat16", "f32": "float32"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One library: the length is dynamic, everything else is not."""
+
+    dtype: str
+    d: int
+    mask: str
+    form: str = ""
+
+    @property
+    def name(self) -> str:
+        form = f"-{self.form.split(',')[0]}" if self.form else ""
+        return f"attention-{self.dtype}-d{self.d}-{self.mask}{form}"
+
+    @property
+    def torch_dtype(self) -> str:
+        return NAMES[self.dtype]
+
+    def ir(self, heads: int = HEADS) -> str:
+        tensor = f"tensor<1x{heads}x?x{self.d}x{self.dtype}>"
+        return TEMPLATE.format(type=tensor, mask=MASKS[self.mask])
+
+    def flops(self, n: int) -> float:
+        """Of the two products, as FlashAttention counts them."""
+        pairs = {"full": n * n, "causal": n * n / 2, "window": n * min(n, 256)}[self.mask]
+        return 4.0 * HEADS * pairs * self.d
+
+
+CASES = [
+    *(Case(dtype, d, mask) for dtype in ("f16", "bf16") for d in (64, 128) for mask in ("full", "causal")),
+    Case("f16", 64, "window"),
+    Case("f32", 64, "full"),
+    Case("f32", 64, "causal"),
+    Case("f16", 64, "full", "linear"),
+    Case("f16", 64, "causal", "linear"),
+]
+LENGTHS = (1024, 4096, 16384)
+# Forms that have no kernel yet hold all scores in memory.
+FORM_LENGTHS = (1024, 4096)
+# Small enough for the simulator, and no multiple of a tile.
+CHECKED = 150
