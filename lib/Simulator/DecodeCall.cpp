@@ -9,7 +9,6 @@
 #include "Decoder.h"
 
 #include "llvm/ADT/StringSwitch.h"
-#include "llvm/IR/InlineAsm.h"
 #include "llvm/IR/IntrinsicInst.h"
 
 using namespace attn::sim;
@@ -252,9 +251,4 @@ Error FunctionDecoder::decodeLibdevice(const CallInst &call, StringRef name) {
   SmallVector<const Value *, 3> operands(call.args());
   return emitElementwise(realFunction(real->op, kind), call, operands,
                          real->tally);
-}
-
-Error FunctionDecoder::decodeAssembly(const CallInst &call) {
-  auto *code = cast<InlineAsm>(call.getCalledOperand());
-  return unsupported("the inline assembly '{0}'", code->getAsmString());
 }

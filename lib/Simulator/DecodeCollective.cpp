@@ -181,6 +181,8 @@ Error FunctionDecoder::decodeAsync(const CallInst &call, StringRef name,
         cast<ConstantInt>(call.getArgOperand(0))->getZExtValue();
     return Error::success();
   }
+  if (parts.size() > 2 && (parts[2] == "bulk" || parts[2] == "mbarrier"))
+    return decodeBulkCopy(call, name, parts);
   unsigned bytes = 0;
   if (parts.size() < 6 || parts[3] != "shared" || parts[4] != "global" ||
       parts[5].getAsInteger(10, bytes) || bytes > 16)

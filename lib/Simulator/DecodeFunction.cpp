@@ -339,9 +339,10 @@ Error FunctionDecoder::decode() {
   for (const BasicBlock *block : order) {
     out.blocks.push_back(uint32_t(out.code.size()));
     for (const Instruction &inst : *block) {
-      if (isa<PHINode>(inst) || isAlias(inst))
+      if (isa<PHINode>(inst))
         continue;
-      if (Error error = decodeInstruction(inst))
+      if (Error error = isAlias(inst) ? cellsOf(&inst).takeError()
+                                      : decodeInstruction(inst))
         return handleErrors(std::move(error),
                             [&](std::unique_ptr<Fault> fault) -> Error {
                               if (fault->location.empty())

@@ -76,6 +76,8 @@ Error FunctionDecoder::decodeNvvm(const CallInst &call, StringRef name) {
     return decodeMma(call, name, parts);
   if (first == "cp")
     return decodeAsync(call, name, parts);
+  if (first == "mbarrier")
+    return decodeMBarrier(call, name, parts);
   if (first == "isspacep") {
     uint8_t space = StringSwitch<uint8_t>(parts[1])
                         .Case("shared", 3)
@@ -98,7 +100,8 @@ Error FunctionDecoder::decodeNvvm(const CallInst &call, StringRef name) {
     emit(yieldWarp, call);
     return Error::success();
   }
-  if (first == "prefetch" || first == "setmaxnreg" ||
+  // Asynchronous products are done when they are issued.
+  if (first == "wgmma" || first == "prefetch" || first == "setmaxnreg" ||
       first == "griddepcontrol" || first == "pm")
     return Error::success();
   return decodeNvvmMath(call, name, parts);

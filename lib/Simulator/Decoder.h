@@ -106,6 +106,9 @@ private:
   Result decodeBarrier(const llvm::CallInst &, llvm::StringRef, Parts);
   Result decodeMma(const llvm::CallInst &, llvm::StringRef, Parts);
   Result decodeAsync(const llvm::CallInst &, llvm::StringRef, Parts);
+  Result decodeMBarrier(const llvm::CallInst &, llvm::StringRef, Parts);
+  Result decodeBulkCopy(const llvm::CallInst &, llvm::StringRef, Parts);
+  Result decodeWgmma(const llvm::CallInst &, llvm::StringRef text);
   Result decodeAssembly(const llvm::CallInst &);
   Result unknown(const llvm::CallInst &, llvm::StringRef name);
 

@@ -96,11 +96,33 @@ Step mma(Warp &, const Inst &);
 Step ldmatrix(Warp &, const Inst &); // a address; count 1, 2, 4; flags: trans
 Step stmatrix(Warp &, const Inst &); // a address, b values
 
+/// a: four registers of A or its descriptor, then B's; b: C; c: whether to add
+/// C; imm: n | input << 16; flags below.
+Step wgmma(Warp &, const Inst &);
+enum : uint8_t {
+  kRegistersA = 1,
+  kNegateA = 2,
+  kNegateB = 4,
+  kTransposedA = 8,
+  kTransposedB = 16
+};
+
 // Asynchronous copies.
 /// a: shared, b: global; imm bytes; c: source bytes when flags.
 Step copyAsync(Warp &, const Inst &);
 Step commitGroup(Warp &, const Inst &);
 Step waitGroup(Warp &, const Inst &); // imm: groups that may stay; ~0: all
+
+// mbarriers: a address, b a number or state, space.
+Step initBarrier(Warp &, const Inst &);  // b: expected arrivals
+Step endBarrier(Warp &, const Inst &);   // mbarrier.inval
+Step arrive(Warp &, const Inst &);       // imm: Arrival; b: count or bytes
+Step testBarrier(Warp &, const Inst &);  // b: parity with imm, else a state
+Step awaitBarrier(Warp &, const Inst &); // b: parity; waits until complete
+Step arriveAfterCopies(Warp &, const Inst &); // flags: noinc
+/// a shared, b mbarrier, c global, extra: position of the byte count.
+Step copyBulkIn(Warp &, const Inst &);
+Step copyBulkOut(Warp &, const Inst &); // a global, b shared, c bytes
 
 Step nothing(Warp &, const Inst &);
 Step yieldWarp(Warp &, const Inst &);

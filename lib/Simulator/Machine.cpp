@@ -121,6 +121,7 @@ void Block::release(unsigned id) {
     ++warp.clock[warp.index];
     warp.state = Warp::Ready;
   }
+  failedWaits = 0;
   barrier = NamedBarrier();
 }
 
@@ -202,6 +203,8 @@ static void startBlock(Launch &launch, Block &block, Dim3 id,
                      launch.options->checkUninitialized);
   block.barriers = {};
   block.mbarriers.clear();
+  block.failedWaits = 0;
+  block.engineClock = 1;
   for (unsigned i = 0; i < block.warps.size(); ++i) {
     Warp &warp = block.warps[i];
     warp.block = &block;
@@ -211,8 +214,8 @@ static void startBlock(Launch &launch, Block &block, Dim3 id,
     warp.alive = lanes == kLanes ? ~Mask(0) : (Mask(1) << lanes) - 1;
     warp.state = Warp::Ready;
     warp.depth = 0;
-    warp.clock.assign(block.warps.size(), 0);
-    warp.clock[i] = 1; // others know of nothing
+    warp.clock.assign(block.warps.size() + 1, 0); // and the copy engine
+    warp.clock[i] = 1;                            // others know of nothing
     warp.async = {};
     warp.push(kernel, warp.alive, nullptr);
     for (size_t p = 0, at = 0; p < cells.size(); ++p)

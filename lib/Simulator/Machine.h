@@ -8,8 +8,8 @@
 #ifndef ATTN_LIB_SIMULATOR_MACHINE_H
 #define ATTN_LIB_SIMULATOR_MACHINE_H
 
+#include "Barriers.h"
 #include "Program.h"
-#include "SharedMemory.h"
 
 #include <array>
 #include <map>
@@ -29,19 +29,6 @@ struct Frame {
   const Inst *pc = nullptr;
   const Inst *call = nullptr; // the caller's instruction
   uint32_t localBase = 0;
-};
-
-/// One cp.async of one lane that was not waited for.
-struct PendingCopy {
-  uint64_t shared;
-  uint32_t group;
-  uint8_t bytes;
-  std::array<uint8_t, 16> data;
-};
-
-struct AsyncLane {
-  std::vector<PendingCopy> pending;
-  uint32_t committed = 0; // groups so far; also the number of the open one
 };
 
 struct Block;
@@ -91,20 +78,6 @@ struct Warp {
   Step fail(const Inst &inst, FaultKind kind, unsigned lane, std::string text);
 };
 
-/// A barrier of the block under way (barrier.cta, ids 0 to 15).
-struct NamedBarrier {
-  uint32_t arrived = 0, expected = 0; // threads; expected 0: the whole block
-  Clock clock;
-};
-
-/// An mbarrier object: its phase under way.
-struct MBarrier {
-  uint32_t expected = 0, pending = 0;
-  int64_t bytes = 0; // of bulk copies that are still to come
-  uint64_t phase = 0;
-  Clock clock, completed;
-};
-
 struct Block {
   Launch *launch = nullptr;
   Dim3 id{0, 0, 0};
@@ -112,7 +85,11 @@ struct Block {
   std::vector<Warp> warps;
   SharedMemory shared;
   std::array<NamedBarrier, 16> barriers;
-  std::map<uint64_t, MBarrier> mbarriers;
+  std::map<uint64_t, MBarrier> mbarriers; // by shared address
+  uint32_t failedWaits = 0; // since anything arrived at an mbarrier
+  /// The copy engine acts like a thread of a warp after the last.
+  unsigned engineThread() const { return unsigned(warps.size()) * kLanes; }
+  uint32_t engineClock = 0;
 
   Dim3 coordinates(unsigned thread) const;
   /// Lets the warps that wait for a complete barrier go on.

@@ -125,6 +125,10 @@ enum class MmaShape : uint8_t { M16N8K16, M16N8K8, M16N8K4, M8N8K4 };
 
 enum class MmaInput : uint8_t { F16, BF16, TF32, F64 };
 
+/// What an arrival's number is: nothing, arrivals, or bytes to expect (with or
+/// without an arrival), or bytes that have come.
+enum class Arrival { One, Count, ExpectBytes, OnlyExpectBytes, Complete };
+
 } // namespace attn::sim
 
 #endif // ATTN_LIB_SIMULATOR_OPERATIONS_H

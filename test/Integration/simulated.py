@@ -41,7 +41,7 @@ class Simulated:
             _run("attn-compile", folder / "case.mlir", *flags, "--target=nvptx", "--sm=80", "--embed-ir", "-o", library)
             command = ["attn-run", library, "--entry=main", "--simulate", "--simulation-order=7"]
             for number, (name, array) in enumerate(zip(case.operands(), inputs, strict=True)):
-                narrow = name in ("query", "key", "value", "bias")
+                narrow = name.rstrip("0123456789") in ("query", "key", "value", "bias")
                 dtype = "bool" if name == "key_valid" else case.dtype if narrow else case.accumulator
                 _save(folder / f"{number}.npy", np.asarray(array), dtype)
                 command.append(f"--input={folder / f'{number}.npy'}")

@@ -61,9 +61,10 @@ LogicalResult bufferizeTileOp(DestinationStyleOpInterface op,
   return success();
 }
 
-template <typename OpTy, bool readsInits>
-struct TileOpModel : public DstBufferizableOpInterfaceExternalModel<
-                         TileOpModel<OpTy, readsInits>, OpTy> {
+/// Methods are those of `Model`, which may add to the ones here.
+template <typename Model, typename OpTy, bool readsInits>
+struct TileOpModelBase
+    : public DstBufferizableOpInterfaceExternalModel<Model, OpTy> {
   bool bufferizesToMemoryRead(Operation *op, OpOperand &operand,
                               const AnalysisState &) const {
     return readsInits ||
@@ -78,9 +79,14 @@ struct TileOpModel : public DstBufferizableOpInterfaceExternalModel<
   }
 };
 
+template <typename OpTy, bool readsInits>
+struct TileOpModel
+    : TileOpModelBase<TileOpModel<OpTy, readsInits>, OpTy, readsInits> {};
+
 /// A state may be updated where it is: every element is read before it is
 /// written.
-struct LinearStepModel : TileOpModel<LinearStepOp, /*readsInits=*/false> {
+struct LinearStepModel
+    : TileOpModelBase<LinearStepModel, LinearStepOp, /*readsInits=*/false> {
   bool bufferizesToElementwiseAccess(Operation *op, const AnalysisState &,
                                      ArrayRef<OpOperand *> operands) const {
     auto step = cast<LinearStepOp>(op);
