@@ -8,6 +8,8 @@
 
 #include "attn/Target/GPU/Passes.h"
 
+#include "PointEmitter.h"
+
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
@@ -19,7 +21,6 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/SCF/Transforms/Transforms.h"
-#include "mlir/IR/IRMapping.h"
 
 #define DEBUG_TYPE "attn-gpu-launch-linalg"
 
@@ -32,7 +33,7 @@ using namespace mlir;
 using namespace mlir::attn;
 
 /// Threads of a block: enough to hide latency, few enough to fit anywhere.
-static constexpr int64_t kThreads = 256;
+static constexpr int64_t kThreads = PointBlock::kLanes * PointBlock::kWarps;
 
 namespace {
 
@@ -46,120 +47,10 @@ private:
   void recordFailures();
 };
 
-/// The body of the kernel of one operation: what one thread does.
-class PointEmitter {
-public:
-  PointEmitter(OpBuilder &builder, linalg::LinalgOp op, ArrayRef<Range> ranges)
-      : builder(builder), op(op), loc(op.getLoc()), ranges(ranges),
-        point(ranges.size()) {}
-
-  /// Emits the work on point number `flat` of the parallel dimensions.
-  void emit(Value flat, ArrayRef<unsigned> parallel,
-            ArrayRef<unsigned> reductions);
-
-private:
-  SmallVector<Value> emitLoops(ArrayRef<unsigned> dims, ValueRange carried);
-  SmallVector<Value> emitBody(ValueRange carried);
-  SmallVector<Value> locate(OpOperand &operand);
-
-  OpBuilder &builder;
-  linalg::LinalgOp op;
-  Location loc;
-  ArrayRef<Range> ranges;
-  SmallVector<Value> point;
-};
-
 } // namespace
 
 static bool isInKernel(Operation *op) {
   return op->getParentOfType<gpu::LaunchOp>() != nullptr;
-}
-
-/// Where `operand` is read or written at the current point.
-SmallVector<Value> PointEmitter::locate(OpOperand &operand) {
-  AffineMap map = op.getMatchingIndexingMap(&operand);
-  SmallVector<OpFoldResult> at(point.begin(), point.end());
-  return llvm::map_to_vector(map.getResults(), [&](AffineExpr expr) {
-    AffineMap one = AffineMap::get(map.getNumDims(), 0, expr);
-    return getValueOrCreateConstantIndexOp(
-        builder, loc,
-        affine::makeComposedFoldedAffineApply(builder, loc, one, at));
-  });
-}
-
-/// The operation's own body at the current point.
-SmallVector<Value> PointEmitter::emitBody(ValueRange carried) {
-  Block *body = op.getBlock();
-  IRMapping mapping;
-  for (OpOperand *input : op.getDpsInputOperands()) {
-    BlockArgument argument = op.getMatchingBlockArgument(input);
-    if (argument.use_empty())
-      continue;
-    Value value = input->get();
-    if (isa<MemRefType>(value.getType()))
-      value = memref::LoadOp::create(builder, loc, value, locate(*input));
-    mapping.map(argument, value);
-  }
-  for (auto [init, value] : llvm::zip_equal(op.getDpsInitsMutable(), carried))
-    mapping.map(op.getMatchingBlockArgument(&init), value);
-  for (Operation &nested : body->without_terminator()) {
-    if (auto index = dyn_cast<linalg::IndexOp>(nested))
-      mapping.map(index.getResult(), point[index.getDim()]);
-    else
-      builder.clone(nested, mapping);
-  }
-  return llvm::map_to_vector(
-      body->getTerminator()->getOperands(),
-      [&](Value value) { return mapping.lookupOrDefault(value); });
-}
-
-SmallVector<Value> PointEmitter::emitLoops(ArrayRef<unsigned> dims,
-                                           ValueRange carried) {
-  if (dims.empty())
-    return emitBody(carried);
-  Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
-  Value one = arith::ConstantIndexOp::create(builder, loc, 1);
-  Value size =
-      getValueOrCreateConstantIndexOp(builder, loc, ranges[dims.front()].size);
-  auto loop = scf::ForOp::create(builder, loc, zero, size, one, carried);
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(loop.getBody());
-  point[dims.front()] = loop.getInductionVar();
-  SmallVector<Value> next =
-      emitLoops(dims.drop_front(), loop.getRegionIterArgs());
-  scf::YieldOp::create(builder, loc, next);
-  return llvm::to_vector_of<Value>(loop.getResults());
-}
-
-void PointEmitter::emit(Value flat, ArrayRef<unsigned> parallel,
-                        ArrayRef<unsigned> reductions) {
-  for (unsigned dim : llvm::reverse(parallel)) {
-    Value size =
-        getValueOrCreateConstantIndexOp(builder, loc, ranges[dim].size);
-    point[dim] = dim == parallel.front()
-                     ? flat
-                     : arith::RemUIOp::create(builder, loc, flat, size);
-    flat = arith::DivUIOp::create(builder, loc, flat, size);
-  }
-  SmallVector<Value> carried;
-  SmallVector<SmallVector<Value>> places;
-  for (OpOperand &init : op.getDpsInitsMutable()) {
-    places.push_back(locate(init));
-    bool isRead =
-        !reductions.empty() || !op.getMatchingBlockArgument(&init).use_empty();
-    Type type = getElementTypeOrSelf(init.get().getType());
-    Value value =
-        isRead
-            ? memref::LoadOp::create(builder, loc, init.get(), places.back())
-                  .getResult()
-            : arith::ConstantOp::create(builder, loc, builder.getZeroAttr(type))
-                  .getResult();
-    carried.push_back(value);
-  }
-  SmallVector<Value> results = emitLoops(reductions, carried);
-  for (auto [init, value, place] :
-       llvm::zip_equal(op.getDpsInits(), results, places))
-    memref::StoreOp::create(builder, loc, value, init, place);
 }
 
 /// The first use of a reduction dimension in the place of a result, where two
@@ -179,27 +70,42 @@ static LogicalResult checkPlaces(linalg::LinalgOp op) {
   return success();
 }
 
+/// Points of the parallel dimensions, or blocks of them.
+static OpFoldResult countTasks(OpBuilder &builder, linalg::LinalgOp op,
+                               ArrayRef<Range> ranges,
+                               const std::optional<PointBlock> &block) {
+  OpFoldResult count = builder.getIndexAttr(1);
+  AffineExpr a, b;
+  bindDims(builder.getContext(), a, b);
+  SmallVector<unsigned> parallel;
+  op.getParallelDims(parallel);
+  for (unsigned dim : parallel) {
+    int64_t extent = 1;
+    if (block && dim == block->row)
+      extent = block->blockRows();
+    if (block && dim == block->column)
+      extent = block->blockColumns();
+    count = affine::makeComposedFoldedAffineApply(
+        builder, op.getLoc(), a * b.ceilDiv(extent), {count, ranges[dim].size});
+  }
+  return count;
+}
+
 LogicalResult LaunchLinalg::launch(linalg::LinalgOp op) {
   if (failed(checkPlaces(op)))
     return failure();
   Location loc = op.getLoc();
   OpBuilder builder(op);
   SmallVector<Range> ranges = op.createLoopRanges(builder, loc);
-  SmallVector<unsigned> parallel, reductions;
-  op.getParallelDims(parallel);
-  op.getReductionDims(reductions);
-
+  std::optional<PointBlock> block = findPointBlock(op);
   auto constant = [&](int64_t value) -> Value {
     return arith::ConstantIndexOp::create(builder, loc, value);
   };
-  OpFoldResult count = builder.getIndexAttr(1);
-  AffineExpr a, b;
-  bindDims(&getContext(), a, b);
-  for (unsigned dim : parallel)
-    count = affine::makeComposedFoldedAffineApply(builder, loc, a * b,
-                                                  {count, ranges[dim].size});
-  OpFoldResult blocks = affine::makeComposedFoldedAffineApply(
-      builder, loc, a.ceilDiv(kThreads), {count});
+  OpFoldResult count = countTasks(builder, op, ranges, block);
+  AffineExpr a = builder.getAffineDimExpr(0);
+  OpFoldResult blocks = block ? count
+                              : affine::makeComposedFoldedAffineApply(
+                                    builder, loc, a.ceilDiv(kThreads), {count});
   Value total = getValueOrCreateConstantIndexOp(builder, loc, count);
   Value grid = getValueOrCreateConstantIndexOp(builder, loc, blocks);
   Value one = constant(1), threads = constant(kThreads);
@@ -208,16 +114,21 @@ LogicalResult LaunchLinalg::launch(linalg::LinalgOp op) {
   kernel.setFunctionAttr(
       FlatSymbolRefAttr::get(&getContext(), op->getName().stripDialect()));
   builder.setInsertionPointToStart(&kernel.getBody().front());
-  Value first = arith::MulIOp::create(builder, loc, kernel.getBlockIds().x,
-                                      constant(kThreads));
-  Value flat =
-      arith::AddIOp::create(builder, loc, first, kernel.getThreadIds().x);
-  Value isInside = arith::CmpIOp::create(
-      builder, loc, arith::CmpIPredicate::ult, flat, total);
-  auto guard = scf::IfOp::create(builder, loc, isInside);
-  gpu::TerminatorOp::create(builder, loc);
-  builder.setInsertionPointToStart(guard.thenBlock());
-  PointEmitter(builder, op, ranges).emit(flat, parallel, reductions);
+  Value task = kernel.getBlockIds().x, thread = kernel.getThreadIds().x;
+  PointEmitter emitter(builder, op, ranges);
+  if (block) {
+    emitter.emitBlock(*block, task, thread);
+    gpu::TerminatorOp::create(builder, loc);
+  } else {
+    Value first = arith::MulIOp::create(builder, loc, task, constant(kThreads));
+    Value flat = arith::AddIOp::create(builder, loc, first, thread);
+    Value isInside = arith::CmpIOp::create(
+        builder, loc, arith::CmpIPredicate::ult, flat, total);
+    auto guard = scf::IfOp::create(builder, loc, isInside);
+    gpu::TerminatorOp::create(builder, loc);
+    builder.setInsertionPointToStart(guard.thenBlock());
+    emitter.emit(flat);
+  }
   op.erase();
   ++numLaunched;
   return success();

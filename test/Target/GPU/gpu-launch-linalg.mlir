@@ -2,23 +2,44 @@
 
 // One thread an element of the result, and a loop over what is summed.
 
-// CHECK-LABEL: func.func @matmul
-// CHECK-SAME: %[[A:[a-z0-9]+]]: memref<?x8xf32>, %[[B:[a-z0-9]+]]: memref<8x4xf32>, %[[C:[a-z0-9]+]]: memref<?x4xf32>
+// CHECK-LABEL: func.func @sums
+// CHECK-SAME: %[[A:[a-z0-9]+]]: memref<?x8xf32>, %[[C:[a-z0-9]+]]: memref<?xf32>
 // CHECK: gpu.launch blocks(%[[BX:[a-z0-9]+]],
-// CHECK-SAME: function(@matmul)
+// CHECK-SAME: function(@generic)
 // CHECK: %[[FIRST:.*]] = arith.muli %[[BX]], %c256
 // CHECK: %[[FLAT:.*]] = arith.addi %[[FIRST]]
 // CHECK: %[[INSIDE:.*]] = arith.cmpi ult, %[[FLAT]]
 // CHECK: scf.if %[[INSIDE]]
-// CHECK: %[[J:.*]] = arith.remui %[[FLAT]]
-// CHECK: %[[I:.*]] = arith.divui %[[FLAT]]
-// CHECK: %[[OLD:.*]] = memref.load %[[C]][%[[I]], %[[J]]]
+// CHECK: %[[OLD:.*]] = memref.load %[[C]][%[[FLAT]]]
 // CHECK: %[[SUM:.*]] = scf.for %[[K:.*]] = %{{.*}} to %{{.*}} step %{{.*}} iter_args(%[[ACC:.*]] = %[[OLD]])
-// CHECK: memref.load %[[A]][%[[I]], %[[K]]]
-// CHECK: memref.load %[[B]][%[[K]], %[[J]]]
-// CHECK: memref.store %[[SUM]], %[[C]][%[[I]], %[[J]]]
-func.func @matmul(%a: memref<?x8xf32>, %b: memref<8x4xf32>, %c: memref<?x4xf32>) {
-  linalg.matmul ins(%a, %b : memref<?x8xf32>, memref<8x4xf32>) outs(%c : memref<?x4xf32>)
+// CHECK: memref.load %[[A]][%[[FLAT]], %[[K]]]
+// CHECK: memref.store %[[SUM]], %[[C]][%[[FLAT]]]
+func.func @sums(%a: memref<?x8xf32>, %c: memref<?xf32>) {
+  linalg.generic {indexing_maps = [affine_map<(i, k) -> (i, k)>, affine_map<(i, k) -> (i)>],
+                  iterator_types = ["parallel", "reduction"]}
+      ins(%a : memref<?x8xf32>) outs(%c : memref<?xf32>) {
+  ^bb0(%x: f32, %sum: f32):
+    %s = arith.addf %sum, %x : f32
+    linalg.yield %s : f32
+  }
+  return
+}
+
+// -----
+
+// A product: each thread has 4 rows, and every 32nd of 40 columns; what lies outside is computed at the edge.
+
+// CHECK-LABEL: func.func @matmul
+// CHECK-SAME: %[[A:[a-z0-9]+]]: memref<?x8xf32>, %[[B:[a-z0-9]+]]: memref<8x40xf32>, %[[C:[a-z0-9]+]]: memref<?x40xf32>
+// CHECK: gpu.launch
+// CHECK-COUNT-8: memref.load %[[C]]
+// CHECK: %[[SUMS:.*]]:8 = scf.for %[[K:[a-z0-9]+]] =
+// CHECK-COUNT-8: arith.addf
+// CHECK: scf.yield
+// CHECK-COUNT-8: memref.store %[[SUMS]]
+// CHECK: gpu.terminator
+func.func @matmul(%a: memref<?x8xf32>, %b: memref<8x40xf32>, %c: memref<?x40xf32>) {
+  linalg.matmul ins(%a, %b : memref<?x8xf32>, memref<8x40xf32>) outs(%c : memref<?x40xf32>)
   return
 }
 

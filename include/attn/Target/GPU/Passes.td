@@ -41,7 +41,8 @@ def AttnGPULaunchLinalgPass : Pass<"attn-gpu-launch-linalg", "::mlir::func::Func
   let summary = "linear algebra on buffers becomes launches of kernels";
   let description = [{
     Every `linalg` operation outside of a kernel becomes a launch in which one thread computes one point of the parallel
-    dimensions, the last of them fastest, and walks over the reduction dimensions; so do copies between buffers that are
+    dimensions, the last of them fastest, and walks over the reduction dimensions; in a product, 4 rows by 4 columns, so
+    that loads are shared. So do copies between buffers that are
     not contiguous, and single stores. A parallel loop that is not a kernel by now becomes a loop of launches.
     An assertion in such an operation puts its number into a word of the device's, which the host reads at the end.
 
