@@ -65,8 +65,7 @@ struct Flags {
                cl::value_desc("KEY=VALUE,..."),
                cl::desc("Limits that estimates are for"), cl::cat(category)};
   Number steps{cl::location(options.steps), "steps", cl::value_desc("CAPACITY"),
-               cl::desc("Add entries NAME_step, piece by piece, and "
-                        "NAME_token, one position"),
+               cl::desc("Add entries NAME_step and NAME_token"),
                cl::cat(category)};
   Number pageSize{cl::location(options.pageSize), "page-size",
                   cl::value_desc("POSITIONS"),
