@@ -41,8 +41,7 @@ struct Flags {
              cl::desc("NVIDIA's assembler, or none; default: found"),
              cl::cat(category)};
   Switch embedIR{cl::location(options.embedIR), "embed-ir",
-                 cl::desc("Put the kernels' LLVM IR into the library, "
-                          "for attn-run --simulate"),
+                 cl::desc("Add the kernels' LLVM IR, for attn-run --simulate"),
                  cl::cat(category)};
   cl::opt<EmitKind, true> emit{
       "emit", cl::location(options.emit), cl::desc("Kind of output"),
