@@ -37,6 +37,8 @@ bench: build venv-bench ## measure against the peers; CASES=a,b runs a part, LIM
 	  $(if $(CASES),--cases=$(CASES)) $(if $(LIMITS),--limits=$(LIMITS)) $(BENCH_FLAGS)
 	@$(if $(CASES),,PATH=$(BUILD)/bin:$$PATH PYTHONPATH=python $(PYTHON) benchmarks/linformer_grid.py \
 	  --output $(BUILD)/linformer-grid.json --plot $(BUILD)/linformer-grid.svg)
+	@$(if $(CASES),,PATH=$(BUILD)/bin:$$PATH PYTHONPATH=python $(PYTHON) benchmarks/generation.py \
+	  --output $(BUILD)/generation.json)
 
 docs: build venv-test ## rebuild the generated pages under docs/
 	@$(PYTHON) scripts/gen_docs.py --build $(BUILD)

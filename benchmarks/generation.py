@@ -222,7 +222,7 @@ def main() -> int:
     parser.add_argument("--output", type=pathlib.Path, default=ROOT / "build" / "generation.json")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=1.0, help="measuring time per point")
-    parser.add_argument("--batches", type=lambda s: [int(one) for one in s.split(",")], default=[1, 32, 128, 256])
+    parser.add_argument("--batches", type=lambda s: [int(one) for one in s.split(",")], default=[1, 32, 128])
     parser.add_argument("--only", help="comma-separated beginnings of parts such as cost:linear or mnist:torch")
     parser.add_argument("--keep", action="store_true", help="merge into the parts already in --output")
     parser.add_argument("--prepare", action="store_true", help="compile the decoders and stop")

@@ -120,6 +120,7 @@ void mlir::attn::buildTilePipeline(OpPassManager &manager,
   manager.addNestedPass<func::FuncOp>(createAttnTileAsymmetricLshPass());
   manager.addNestedPass<func::FuncOp>(createAttnTileLshPass());
   manager.addNestedPass<func::FuncOp>(createAttnTileLowRankPass(sizes.lowRank));
+  manager.addNestedPass<func::FuncOp>(createAttnSplitDilationPass());
   manager.addNestedPass<func::FuncOp>(createAttnTilePass(sizes.attention));
   addCleanUp(manager);
   manager.addPass(createAttnVerifyTiledPass());

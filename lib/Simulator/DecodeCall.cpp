@@ -238,6 +238,10 @@ static std::optional<RealName> libdeviceName(StringRef name) {
       .Default(std::nullopt);
 }
 
+static size_t operandsOf(RealOp op) {
+  return op == RealOp::Fma ? 3 : op < RealOp::Add ? 1 : 2;
+}
+
 Error FunctionDecoder::decodeLibdevice(const CallInst &call, StringRef name) {
   StringRef rest = name;
   Kind kind = kindOf(call.getType());
@@ -246,9 +250,14 @@ Error FunctionDecoder::decodeLibdevice(const CallInst &call, StringRef name) {
   if (kind == Kind::F32 && !libdeviceName(rest))
     rest.consume_back("f");
   auto real = libdeviceName(rest);
-  if (!real)
-    return unknown(call, name);
   SmallVector<const Value *, 3> operands(call.args());
+  // Nobody checked this declaration.
+  auto fits = [&](const Value *operand) {
+    return operand->getType() == call.getType();
+  };
+  if (!real || call.getType()->isVectorTy() ||
+      operands.size() != operandsOf(real->op) || !all_of(operands, fits))
+    return unknown(call, name);
   return emitElementwise(realFunction(real->op, kind), call, operands,
                          real->tally);
 }

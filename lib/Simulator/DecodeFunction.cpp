@@ -336,6 +336,9 @@ Error FunctionDecoder::decode() {
   orderBlocks();
   if (Error error = assignCells())
     return error;
+  constexpr uint32_t kMostCells = 1 << 18; // 64 MiB a warp
+  if (out.cells > kMostCells)
+    return unsupported("a function of {0} scalars", out.cells);
   for (const BasicBlock *block : order) {
     out.blocks.push_back(uint32_t(out.code.size()));
     for (const Instruction &inst : *block) {

@@ -107,9 +107,11 @@ static std::string squeeze(StringRef text) {
 Error FunctionDecoder::decodeAssembly(const CallInst &call) {
   auto *code = cast<InlineAsm>(call.getCalledOperand());
   std::string text = squeeze(code->getAsmString());
+  bool two = call.arg_size() >= 2;
   // What nvvm.mbarrier.try_wait.parity becomes: a loop until the phase is over.
-  if (text == "{.reg.predP1;LAB_WAIT:mbarrier.try_wait.parity.shared.b64P1,"
-              "[$0],$1,$2;@P1bra.uniDONE;bra.uniLAB_WAIT;DONE:}") {
+  if (two && text ==
+                 "{.reg.predP1;LAB_WAIT:mbarrier.try_wait.parity.shared.b64P1,"
+                 "[$0],$1,$2;@P1bra.uniDONE;bra.uniLAB_WAIT;DONE:}") {
     if (Error error = emitElementwise(
             awaitBarrier, call, {call.getArgOperand(0), call.getArgOperand(1)},
             Tally::Other, /*imm=*/1))
@@ -117,7 +119,7 @@ Error FunctionDecoder::decodeAssembly(const CallInst &call) {
     out.code.back().space = 3;
     return Error::success();
   }
-  if (text == "bar.arrive$0,$1;") {
+  if (two && text == "bar.arrive$0,$1;") {
     auto position = pool({call.getArgOperand(0), call.getArgOperand(1)});
     if (!position)
       return position.takeError();

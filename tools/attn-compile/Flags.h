@@ -41,8 +41,7 @@ struct Flags {
              cl::desc("NVIDIA's assembler, or none; default: found"),
              cl::cat(category)};
   Switch embedIR{cl::location(options.embedIR), "embed-ir",
-                 cl::desc("Put the kernels' LLVM IR into the library, "
-                          "for attn-run --simulate"),
+                 cl::desc("Add the kernels' LLVM IR, for attn-run --simulate"),
                  cl::cat(category)};
   cl::opt<EmitKind, true> emit{
       "emit", cl::location(options.emit), cl::desc("Kind of output"),
@@ -65,8 +64,7 @@ struct Flags {
                cl::value_desc("KEY=VALUE,..."),
                cl::desc("Limits that estimates are for"), cl::cat(category)};
   Number steps{cl::location(options.steps), "steps", cl::value_desc("CAPACITY"),
-               cl::desc("Add entries NAME_step, piece by piece, and "
-                        "NAME_token, one position"),
+               cl::desc("Add entries NAME_step and NAME_token"),
                cl::cat(category)};
   Number pageSize{cl::location(options.pageSize), "page-size",
                   cl::value_desc("POSITIONS"),

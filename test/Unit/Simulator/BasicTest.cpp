@@ -248,3 +248,19 @@ TEST(SimulatorTest, namesWhatItDoesNotKnow) {
     })");
   assembly.expectFault(FaultKind::Unsupported, "whatever;", {1}, {32});
 }
+
+TEST(SimulatorTest, mistrustsDeclarations) {
+  for (std::string arguments :
+       {"float 1.0, float 2.0, float 3.0, float 4.0, float 5.0", "",
+        "double 1.0"}) {
+    std::string types = arguments.empty()     ? ""
+                        : arguments[0] == 'd' ? "double"
+                                              : "float, float, float, float, "
+                                                "float";
+    Kernel kernel("declare float @__nv_expf(" + types +
+                  ")\ndefine ptx_kernel void @k() {\n%x = call float "
+                  "@__nv_expf(" +
+                  arguments + ")\nret void\n}");
+    kernel.expectFault(FaultKind::Unsupported, "__nv_expf", {1}, {32});
+  }
+}

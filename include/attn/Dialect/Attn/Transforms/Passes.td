@@ -8,6 +8,7 @@
 #ifndef ATTN_TRANSFORMS_PASSES
 #define ATTN_TRANSFORMS_PASSES
 
+include "attn/Dialect/Attn/Transforms/DilationPasses.td"
 include "attn/Dialect/Attn/Transforms/FormPasses.td"
 include "attn/Dialect/Attn/Transforms/LshPasses.td"
 include "attn/Dialect/Attn/Transforms/MaskRewritePasses.td"
