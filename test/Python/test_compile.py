@@ -79,8 +79,8 @@ def test_missing_compiler(monkeypatch, tmp_path):
 def test_missing_input(fake_compiler):
     with pytest.raises(FileNotFoundError, match="expected a file of MLIR, got 'no-such.mlir'"):
         attn_compiler.compile("no-such.mlir")
-    with pytest.raises(ValueError, match="expected target 'cpu'"):
-        attn_compiler.compile(IR, target="nvptx")
+    with pytest.raises(ValueError, match="expected target 'cpu' or 'nvptx', got 'abacus'"):
+        attn_compiler.compile(IR, target="abacus")
 
 
 @pytest.mark.parametrize(
