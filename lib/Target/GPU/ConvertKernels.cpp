@@ -51,8 +51,13 @@ struct ConvertKernels
 
 void ConvertKernels::runOnOperation() {
   MLIRContext *context = &getContext();
+  auto one = IntegerAttr::get(IntegerType::get(context, 32), 1);
   for (auto kernel : getOperation().getOps<mlir::gpu::GPUFuncOp>())
-    numConverted += kernel.isKernel();
+    if (kernel.isKernel()) {
+      ++numConverted;
+      // Without it ptxas spills a few registers so that more blocks fit.
+      kernel->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), one);
+    }
   RewritePatternSet expansions(context);
   populateGpuRewritePatterns(expansions);
   if (failed(applyPatternsGreedily(getOperation(), std::move(expansions))))

@@ -143,6 +143,18 @@ std::pair<int64_t, int64_t> measureStates(ArrayRef<Operation *> ops) {
   return {llvm::divideCeil(rows, FragmentBuilder::fragmentRows), columns};
 }
 
+/// Whether what happens to scores leaves registers for twice the rows.
+bool hasSimpleScores(OnlineAttentionOp op) {
+  if (op.getBias() || op.getKeyValid() || op.getSoftcap() ||
+      !op.getScoreMod().empty())
+    return false;
+  constexpr int64_t mostOfMasked = 64;
+  auto accType = cast<MemRefType>(op.getAcc().getType());
+  return !op.getMaskAttr() ||
+         (op.getMaskAttr().isContiguous() && accType.getDimSize(0) == 1 &&
+          accType.getDimSize(2) <= mostOfMasked);
+}
+
 /// Two fragments of rows for a warp read keys and values half as often as one,
 /// if the accumulators still fit in registers and four warps are left.
 int64_t chooseRowFragments(ArrayRef<Operation *> ops) {
@@ -150,9 +162,12 @@ int64_t chooseRowFragments(ArrayRef<Operation *> ops) {
   auto [fragments, columns] = measureStates(ops);
   int64_t most = mostOf16Bits;
   for (Operation *op : ops)
-    if (auto online = dyn_cast<OnlineAttentionOp>(op))
+    if (auto online = dyn_cast<OnlineAttentionOp>(op)) {
+      if (!hasSimpleScores(online))
+        return 1;
       if (getElementTypeOrSelf(online.getKey().getType()).isF32())
         most = mostOf32Bits;
+    }
   return fragments >= enough && columns <= most ? 2 : 1;
 }
 
