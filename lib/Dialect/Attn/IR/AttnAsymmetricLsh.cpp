@@ -31,7 +31,7 @@ RankedTensorType typeOf(Value value) {
 
 /// Describes the operands with maps (C2).
 OperandMaps mlir::attn::getOperandMaps(LshOp op) {
-  OperandDescriber describer(op);
+  OperandDescriber<LshOp> describer(op);
   describer.add("query", op.getQueryMutable(), {D::kQuery, D::kHeadSize});
   describer.add("key", op.getKeyMutable(), {D::kKey, D::kHeadSize});
   describer.add("value", op.getValueMutable(), {D::kKey, D::kValueSize});

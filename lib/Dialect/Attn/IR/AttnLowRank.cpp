@@ -25,7 +25,7 @@ constexpr int64_t kMaxSlots = int64_t(1) << 16;
 
 /// Describes the operands (C3).
 OperandMaps mlir::attn::getOperandMaps(LowRankAttentionOp op) {
-  OperandDescriber describer(op);
+  OperandDescriber<LowRankAttentionOp> describer(op);
   describer.add("query", op.getQueryMutable(), {D::kQuery, D::kHeadSize});
   describer.add("key", op.getKeyMutable(), {D::kKey, D::kHeadSize})
       .headSharing = HeadSharing::Same;

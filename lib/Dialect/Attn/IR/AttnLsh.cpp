@@ -30,7 +30,7 @@ RankedTensorType typeOf(Value value) {
 
 /// Describes the operands with maps (C2).
 OperandMaps mlir::attn::getOperandMaps(LshAttentionOp op) {
-  OperandDescriber describer(op);
+  OperandDescriber<LshAttentionOp> describer(op);
   describer.add("x", op.getXMutable(), {D::kPosition, D::kHeadSize});
   describer.add("value", op.getValueMutable(), {D::kPosition, D::kValueSize});
   describer.add("valid", op.getValidMutable(), {D::kPosition}, {D::kBatch});
