@@ -217,6 +217,14 @@ LogicalResult Emitter::emitTo(StringRef path, StringRef finalPath) {
                                                  : writeText(path);
 }
 
+/// Files are replaced when the new one is whole; devices and pipes, such as
+/// /dev/null, are written to.
+static bool mayBeReplaced(StringRef path) {
+  llvm::sys::fs::file_status status;
+  return llvm::sys::fs::status(path, status) ||
+         !llvm::sys::fs::is_other(status);
+}
+
 LogicalResult mlir::attn::emitModule(ModuleOp module, StringRef path,
                                      const EmitOptions &options) {
   if (!options.architectures.empty() && options.kind != EmitKind::MLIR &&
@@ -226,16 +234,24 @@ LogicalResult mlir::attn::emitModule(ModuleOp module, StringRef path,
   if (path == "-")
     return emitter.emitTo(path, "attn-output");
   SmallString<128> temporary;
-  if (std::error_code error =
-          llvm::sys::fs::createUniqueFile(path + ".tmp-%%%%%%", temporary))
+  bool isReplaced = mayBeReplaced(path);
+  auto fail = [&](std::error_code error) {
     return module.emitError()
            << "cannot write '" << path << "': " << error.message();
+  };
+  if (std::error_code error =
+          isReplaced
+              ? llvm::sys::fs::createUniqueFile(path + ".tmp-%%%%%%", temporary)
+              : llvm::sys::fs::createTemporaryFile("attn", "out", temporary))
+    return fail(error);
   llvm::FileRemover remove(temporary);
   if (failed(emitter.emitTo(temporary, path)))
     return failure();
-  if (std::error_code error = llvm::sys::fs::rename(temporary, path))
-    return module.emitError()
-           << "cannot write '" << path << "': " << error.message();
-  remove.releaseFile();
+  if (std::error_code error = isReplaced
+                                  ? llvm::sys::fs::rename(temporary, path)
+                                  : llvm::sys::fs::copy_file(temporary, path))
+    return fail(error);
+  if (isReplaced)
+    remove.releaseFile();
   return success();
 }
