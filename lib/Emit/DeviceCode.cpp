@@ -6,13 +6,13 @@
 //===----------------------------------------------------------------------===//
 
 #include "DeviceCode.h"
+#include "Optimise.h"
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "llvm/IR/DiagnosticInfo.h"
 #include "llvm/IR/DiagnosticPrinter.h"
 #include "llvm/IR/LegacyPassManager.h"
-#include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/CrashRecoveryContext.h"
 #include "llvm/Support/ErrorHandling.h"
 #include "llvm/Transforms/Utils/Cloning.h"
@@ -77,20 +77,7 @@ std::unique_ptr<llvm::Module> DeviceCode::optimise(const GpuArchitecture &gpu) {
   copy->setDataLayout(machine->createDataLayout());
   llvm::PipelineTuningOptions tuning;
   tuning.LoopVectorization = tuning.SLPVectorization = false;
-  llvm::PassBuilder builder(machine.get(), tuning);
-  machine->registerPassBuilderCallbacks(builder);
-  llvm::LoopAnalysisManager loops;
-  llvm::FunctionAnalysisManager functions;
-  llvm::CGSCCAnalysisManager components;
-  llvm::ModuleAnalysisManager modules;
-  builder.registerModuleAnalyses(modules);
-  builder.registerCGSCCAnalyses(components);
-  builder.registerFunctionAnalyses(functions);
-  builder.registerLoopAnalyses(loops);
-  builder.crossRegisterProxies(loops, functions, components, modules);
-  llvm::ModulePassManager manager =
-      builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3);
-  if (failed(guard([&] { manager.run(*copy, modules); })))
+  if (failed(guard([&] { optimiseModule(*copy, *machine, tuning); })))
     return nullptr;
   for (const llvm::Function &function : *copy)
     if (function.isDeclaration() && !function.isIntrinsic() &&

@@ -9,6 +9,7 @@
 
 #include "EmitGpu.h"
 #include "Link.h"
+#include "Optimise.h"
 #include "Weights.h"
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
@@ -18,7 +19,6 @@
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
-#include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/Path.h"
@@ -125,18 +125,7 @@ void Emitter::optimise() {
   // Vector code comes vectorised; packing its scalar rest only costs time.
   tuning.SLPVectorization = false;
   tuning.LoopVectorization = true;
-  llvm::PassBuilder builder(machine.get(), tuning);
-  llvm::LoopAnalysisManager loops;
-  llvm::FunctionAnalysisManager functions;
-  llvm::CGSCCAnalysisManager components;
-  llvm::ModuleAnalysisManager modules;
-  builder.registerModuleAnalyses(modules);
-  builder.registerCGSCCAnalyses(components);
-  builder.registerFunctionAnalyses(functions);
-  builder.registerLoopAnalyses(loops);
-  builder.crossRegisterProxies(loops, functions, components, modules);
-  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3)
-      .run(*code, modules);
+  optimiseModule(*code, *machine, tuning);
 }
 
 LogicalResult Emitter::generate(llvm::raw_pwrite_stream &stream) {
