@@ -46,11 +46,8 @@ struct ConvertAttnToLinalgPass
     IRRewriter rewriter(&getContext());
     for (linalg::AggregatedOpInterface op : ops) {
       LDBG() << "decomposing " << *op;
-      rewriter.setInsertionPoint(op);
-      FailureOr<SmallVector<Value>> results = op.decomposeOperation(rewriter);
-      if (failed(results))
+      if (failed(replaceByDecomposition(rewriter, op)))
         return signalPassFailure();
-      rewriter.replaceOp(op, *results);
       ++numDecomposed;
     }
   }

@@ -68,3 +68,14 @@ void mlir::attn::registerDecompositionExternalModels(
     attach<GaussianProjectionOp, drawProjection>(context);
   });
 }
+
+LogicalResult
+mlir::attn::replaceByDecomposition(RewriterBase &rewriter,
+                                   linalg::AggregatedOpInterface op) {
+  rewriter.setInsertionPoint(op);
+  FailureOr<SmallVector<Value>> results = op.decomposeOperation(rewriter);
+  if (failed(results))
+    return failure();
+  rewriter.replaceOp(op, *results);
+  return success();
+}

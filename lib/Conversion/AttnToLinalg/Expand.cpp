@@ -58,11 +58,8 @@ struct ExpandPass : attn::impl::AttnExpandPassBase<ExpandPass> {
       ++numExpanded;
     }
     for (linalg::AggregatedOpInterface op : ops) {
-      rewriter.setInsertionPoint(op);
-      FailureOr<SmallVector<Value>> results = op.decomposeOperation(rewriter);
-      if (failed(results))
+      if (failed(replaceByDecomposition(rewriter, op)))
         return signalPassFailure();
-      rewriter.replaceOp(op, *results);
       ++numExpanded;
     }
   }

@@ -52,11 +52,8 @@ void Decompose::runOnOperation() {
         << op->getName().getStringRef()
         << " has no kernel for GPUs; it runs as linear algebra, with all its "
            "intermediate values in memory";
-    rewriter.setInsertionPoint(op);
-    FailureOr<SmallVector<Value>> results = op.decomposeOperation(rewriter);
-    if (failed(results))
+    if (failed(replaceByDecomposition(rewriter, op)))
       return signalPassFailure();
-    rewriter.replaceOp(op, *results);
     ++numDecomposed;
   }
 }

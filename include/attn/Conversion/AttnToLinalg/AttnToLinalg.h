@@ -11,6 +11,9 @@
 
 #include "attn/Dialect/Attn/IR/Attn.h"
 
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/IR/PatternMatch.h"
+
 namespace mlir {
 class DialectRegistry;
 }
@@ -25,6 +28,10 @@ void registerDecompositionExternalModels(DialectRegistry &registry);
 /// Whether convert-attn-to-linalg takes the operation: it has a decomposition
 /// and is on tensors.
 bool isDecomposable(Operation *op);
+
+/// Puts its decomposition in an operation's place; fails where there is none.
+LogicalResult replaceByDecomposition(RewriterBase &rewriter,
+                                     linalg::AggregatedOpInterface op);
 
 /// The decomposition of attn.lsh_attention, for the cases that are tiled as
 /// such.
