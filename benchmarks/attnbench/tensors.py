@@ -23,7 +23,8 @@ def aligned(shape: tuple[int, ...], dtype) -> np.ndarray:
     """Zeroed memory on a page boundary, backed by huge pages where the system allows it."""
     dtype = np.dtype(dtype)
     count = math.prod(shape)
-    memory = mmap.mmap(-1, max(count * dtype.itemsize, 1) + (1 << 16))
+    # Private, as what numpy allocates itself: shared memory rarely gets huge pages.
+    memory = mmap.mmap(-1, max(count * dtype.itemsize, 1) + (1 << 16), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     if hasattr(mmap, "MADV_HUGEPAGE"):
         try:
             memory.madvise(mmap.MADV_HUGEPAGE)

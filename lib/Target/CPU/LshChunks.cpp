@@ -70,6 +70,17 @@ void LshChunksEmitter::shiftWindow() {
               [&](Value r) { shiftRow(codeType, codes, {r}); });
 }
 
+/// Columns that no key was packed into are multiplied, too, and their products
+/// left out. What scratch memory held before may be integers, which read as
+/// denormal numbers and cost some processors a hundred cycles each.
+void LshChunksEmitter::clearKeys(int64_t columns) {
+  Value none = k.constant(vectorType, 0);
+  k.forLoop(k.index(0), k.index(headSize), 1, [&](Value d) {
+    k.forLoop(k.index(0), k.index(columns), lanes,
+              [&](Value column) { k.store(none, keys, {d, column}); });
+  });
+}
+
 /// As many keys as a vector has lanes become columns.
 void LshChunksEmitter::packKeys(ArrayRef<Value> tokensOf, Value column) {
   SmallVector<Value> units;
@@ -205,6 +216,7 @@ void LshChunksEmitter::emit() {
         count =
             op.getCount() ? toIndex(k, k.load(op.getCount(), {batch})) : tokens;
         keyCount = countKeys();
+        clearKeys(row);
         k.forLoop(firstRound, k.min(numRounds, k.add(firstRound, roundStep)), 1,
                   [&](Value number) {
                     round = number;

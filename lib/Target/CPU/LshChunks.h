@@ -43,6 +43,7 @@ private:
   Value countKeys();
   // The window of packed keys.
   void shiftWindow();
+  void clearKeys(int64_t columns);
   void packChunk(Value chunk);
   void packKeys(ArrayRef<Value> keys, Value column);
   // A strip.
