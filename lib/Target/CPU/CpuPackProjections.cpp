@@ -12,6 +12,7 @@
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Interfaces/ValueBoundsOpInterface.h"
@@ -81,14 +82,22 @@ FailureOr<Value> ProjectionPacker::packWeights() {
   if (failed(slots) || failed(positions))
     return failure();
   int64_t width = llvm::alignTo(*positions, kPadding) + kPadding;
+  // Not tensor.empty: common subexpressions would give two copies one place.
+  auto scratchType =
+      RankedTensorType::get({*slots, width}, acc.getElementType());
   Value scratch =
-      tensor::EmptyOp::create(b, loc, {*slots, width}, acc.getElementType());
+      bufferization::AllocTensorOp::create(b, loc, scratchType, ValueRange());
   SmallVector<OpFoldResult> offsets(2, b.getIndexAttr(0)),
       strides(2, b.getIndexAttr(1)),
       sizes{tensor::getMixedSize(b, loc, weights, slotAt),
             tensor::getMixedSize(b, loc, weights, rowAt)};
   Value view =
       tensor::ExtractSliceOp::create(b, loc, scratch, offsets, sizes, strides);
+  // A generic operation that only copies would be folded away.
+  if (slotAt == 0 && view.getType() == weights.getType())
+    return bufferization::MaterializeInDestinationOp::create(
+               b, loc, view.getType(), weights, view)
+        .getResult();
   SmallVector<AffineExpr> dims{b.getAffineDimExpr(0), b.getAffineDimExpr(1)};
   AffineMap to = AffineMap::get(2, 0, dims, b.getContext());
   AffineMap from =

@@ -50,6 +50,13 @@ SmallVector<Value> emitStep(KernelBuilder &k, MicroKernelShape shape,
   for (int64_t v = 0; v < shape.vectors; ++v)
     columns.push_back(
         load(offsetIndices(k, b, step, 0, Value(), v * width), type));
+  if (shape.prefetchSteps > 0)
+    for (int64_t v = 0; v < shape.vectors; ++v)
+      memref::PrefetchOp::create(
+          k.b, k.loc, b.memref,
+          offsetIndices(k, b, k.add(step, shape.prefetchSteps), 0, Value(),
+                        v * width),
+          /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
   Value column = isPaired ? k.mul(step, 2) : step;
   for (int64_t r = 0; r < shape.rows; ++r) {
     SmallVector<Value> at = a.isTransposed

@@ -14,6 +14,9 @@ using namespace mlir::attn;
 using namespace mlir::attn::cpu;
 
 namespace {
+/// The first strip brings a panel of the rows from memory.
+constexpr int64_t kPrefetchSteps = 24;
+
 class ProjectEmitter {
 public:
   ProjectEmitter(KernelBuilder &k, ProjectOp op, const CpuTarget &target)
@@ -37,7 +40,7 @@ private:
 /// Strips of a register tile's slots, then the rest in powers of two.
 void ProjectEmitter::emitPanel(Value column, int64_t vectors) {
   auto strip = [&](Value slot, int64_t slots) {
-    emitMicroKernel(k, {slots, vectors, lanes},
+    emitMicroKernel(k, {slots, vectors, lanes, /*isAmx=*/false, kPrefetchSteps},
                     {op.getWeights(), {slot, k.index(0)}},
                     {op.getRows(), {k.index(0), column}},
                     {op.getAcc(), {slot, column}}, {k.index(0), depth},

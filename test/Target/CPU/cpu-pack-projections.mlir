@@ -1,4 +1,5 @@
 // RUN: attn-opt %s --attn-cpu-pack-projections --split-input-file --verify-diagnostics | FileCheck %s
+// RUN: attn-opt %s --attn-cpu-pack-projections --canonicalize --split-input-file --verify-diagnostics | FileCheck %s
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Weights are copied to padded rows; rows are read in place where they lie densely.
 
@@ -6,9 +7,9 @@
 #r = affine_map<(s, t, d) -> (t, d)>
 
 // CHECK-LABEL: func.func @in_place
-// CHECK: %[[SCRATCH:.*]] = tensor.empty() : tensor<60x272xf32>
+// CHECK: %[[SCRATCH:.*]] = bufferization.alloc_tensor() : tensor<60x272xf32>
 // CHECK: %[[VIEW:.*]] = tensor.extract_slice %[[SCRATCH]][0, 0] [60, 256]
-// CHECK: %[[WEIGHTS:.*]] = linalg.generic {{.*}} ins(%arg0 : tensor<60x256xf32>) outs(%[[VIEW]]
+// CHECK: %[[WEIGHTS:.*]] = bufferization.materialize_in_destination %arg0 in %[[VIEW]]
 // CHECK-NOT: attn.pack
 // CHECK: attn.project ins(%[[WEIGHTS]], %arg1 : tensor<60x256xf32>, tensor<256x64xbf16>)
 func.func @in_place(%e: tensor<60x256xf32>, %k: tensor<256x64xbf16>, %acc: tensor<60x64xf32>) -> tensor<60x64xf32> {

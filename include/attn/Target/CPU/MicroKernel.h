@@ -32,6 +32,8 @@ struct MicroKernelShape {
   /// Through AMX tiles: rows are 16s, a step of the depth is 16 pairs of bf16,
   /// and the depth a whole number of steps.
   bool isAmx = false;
+  /// Steps of the depth ahead of which B is asked for; 0: not at all.
+  int64_t prefetchSteps = 0;
 };
 
 /// Steps of the depth, counted from where the tiles of A and B begin. A block

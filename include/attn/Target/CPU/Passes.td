@@ -122,9 +122,9 @@ def AttnCpuPackProjectionsPass : CpuPass<"attn-cpu-pack-projections", "func::Fun
     After, in outline:
     ```mlir
     ...
-    %scratch = tensor.empty() : tensor<60x272xf32>
+    %scratch = bufferization.alloc_tensor() : tensor<60x272xf32>
     ...
-    %weights = linalg.generic ... ins(%e : ...) outs(%view : ...) {
+    %weights = bufferization.materialize_in_destination ... in %view : ...
     ...
     %rows = attn.pack rows ins(...) outs(...) map ... -> tensor<256x64xf32>
     ...
@@ -135,8 +135,8 @@ def AttnCpuPackProjectionsPass : CpuPass<"attn-cpu-pack-projections", "func::Fun
   let options = cpuOptions;
   let statistics = [Statistic<"numPacked", "num-packed", "projections whose weights were packed">,
                     Statistic<"numRowsInPlace", "num-rows-in-place", "projections that read rows where they lie">];
-  let dependentDialects = ["affine::AffineDialect", "arith::ArithDialect", "linalg::LinalgDialect",
-                           "tensor::TensorDialect"];
+  let dependentDialects = ["affine::AffineDialect", "arith::ArithDialect", "bufferization::BufferizationDialect",
+                           "linalg::LinalgDialect", "tensor::TensorDialect"];
 }
 
 #endif // ATTN_TARGET_CPU_PASSES

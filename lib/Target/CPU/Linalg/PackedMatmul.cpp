@@ -17,6 +17,9 @@ namespace {
 /// Depth of a block of a panel. Accumulators pass through memory between
 /// blocks, so it is not shorter than the cache asks for.
 constexpr int64_t kDepthBlock = 512;
+/// Panels come from the last cache or from memory, and hardware prefetchers
+/// stop at the end of a page: 6 KiB ahead is further than either is slow.
+constexpr int64_t kPrefetchSteps = 48;
 
 class MatmulEmitter {
 public:
@@ -75,9 +78,10 @@ void MatmulEmitter::emitStrip(Value panel, Value row, int64_t rows,
                               int64_t columns, int64_t from, int64_t depth) {
   Value zero = k.index(0), column = k.mul(panel, panels.getDimSize(2));
   emitMicroKernel(
-      k, {rows, columns / lanes, lanes}, {product.lhs, {row, zero}},
-      {product.panels, {panel, zero, zero}}, {product.output, {row, column}},
-      {k.index(from), k.index(from + depth)}, product.accumulate || from > 0);
+      k, {rows, columns / lanes, lanes, /*isAmx=*/false, kPrefetchSteps},
+      {product.lhs, {row, zero}}, {product.panels, {panel, zero, zero}},
+      {product.output, {row, column}}, {k.index(from), k.index(from + depth)},
+      product.accumulate || from > 0);
 }
 
 /// A strip whose columns do not fill vectors: computed beside the output, then
