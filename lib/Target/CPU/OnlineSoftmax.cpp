@@ -21,6 +21,10 @@ using namespace mlir::attn;
 using namespace mlir::attn::cpu;
 
 namespace {
+/// Values are read where they lie: the first strip of a tile brings them from
+/// the last cache or from memory.
+constexpr int64_t kPrefetchSteps = 24;
+
 /// Strips of register tiles that share a score tile: 96 x 256 f32 scores are 96
 /// KiB, of which a panel's part is in L1.
 constexpr int64_t kStripsPerScoreTile = 8;
@@ -255,7 +259,7 @@ void OnlinePackedEmitter::emitValues(Value group, Value firstRow, Value rows,
         valueColumn = k.mul(column, 2);
       }
       emitMicroKernel(
-          k, {stripRows, vectors, lanes, isAmx},
+          k, {stripRows, vectors, lanes, isAmx, kPrefetchSteps},
           {softmax.getProbabilities(), {row, k.sub(begin, column0)}},
           {value, {valueRow, valueColumn}},
           {op.getAcc(), {group, k.add(firstRow, row), column}}, {zero, depth},
