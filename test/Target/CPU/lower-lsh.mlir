@@ -37,9 +37,15 @@ func.func @sort(%b: memref<1x2x4x?xi32>, %o: memref<1x2x4x?xi32>, %c: memref<1x2
 #x = affine_map<(b, h, i, d, e) -> (h, i, d)>
 #v = affine_map<(b, h, i, d, e) -> (h, i, e)>
 
-// Heads or chunks are parallel; the next chunk is fetched ahead; strips of eight queries, then single ones.
+// Heads or chunks are parallel; the window of keys begins as zeros, since scratch may hold anything; the next chunk is
+// fetched ahead; strips of eight queries, then single ones.
 // CHECK-LABEL: func.func @chunks
 // CHECK: scf.forall
+// CHECK: %[[KEYS:.*]] = memref.alloc() {{.*}} : memref<16x80xf32>
+// CHECK: %[[ZERO:.*]] = arith.constant dense<0.000000e+00> : vector<16xf32>
+// CHECK: scf.for
+// CHECK: scf.for
+// CHECK-NEXT: vector.store %[[ZERO]], %[[KEYS]]
 // CHECK: memref.prefetch {{.*}} write, locality<2>, data
 // CHECK: scf.if
 // CHECK: llvm.call_intrinsic "llvm.x86.avx512.permvar.sf.512"
