@@ -70,10 +70,12 @@ static std::optional<KernelLaunch> findLaunch(const llvm::Function &kernel,
                                               const GpuArchitecture &gpu) {
   StringRef text = kernel.getFnAttribute(("attn-launch-sm_" + gpu.name).str())
                        .getValueAsString();
-  auto [threads, shared] = text.split(',');
+  auto [threads, rest] = text.split(',');
+  auto [shared, blocks] = rest.split(',');
   KernelLaunch launch{kernel.getName().str()};
   if (threads.getAsInteger(10, launch.threads) ||
-      shared.getAsInteger(10, launch.sharedBytes))
+      shared.getAsInteger(10, launch.sharedBytes) ||
+      blocks.getAsInteger(10, launch.blocks))
     return std::nullopt;
   return launch;
 }
@@ -92,8 +94,10 @@ DeviceCode::getLaunches(const GpuArchitecture &gpu) const {
 static void fixLaunches(llvm::Module &module, const GpuArchitecture &gpu) {
   constexpr StringLiteral required = "nvvm.reqntid";
   for (llvm::Function &function : module)
-    if (auto launch = findLaunch(function, gpu))
+    if (auto launch = findLaunch(function, gpu)) {
       function.addFnAttr(required, std::to_string(launch->threads) + ",1,1");
+      function.addFnAttr("nvvm.minctasm", std::to_string(launch->blocks));
+    }
   llvm::Function *size = module.getFunction("llvm.nvvm.read.ptx.sreg.ntid.x");
   if (!size)
     return;

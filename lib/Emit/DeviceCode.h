@@ -22,6 +22,7 @@ namespace mlir::attn {
 struct KernelLaunch {
   std::string kernel;
   uint32_t threads = 0, sharedBytes = 0;
+  uint32_t blocks = 1; ///< that are to fit on a multiprocessor
 };
 
 class DeviceCode {

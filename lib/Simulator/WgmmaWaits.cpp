@@ -88,11 +88,6 @@ Step attn::sim::setRegisters(Warp &w, const Inst &i) {
     return w.fail(
         i, FaultKind::Divergence, w.firstLane(),
         llvm::formatv("setmaxnreg by lanes {0:x8}, expected all", w.active));
-  if (i.imm < 24 || i.imm > 256 || i.imm % 8)
-    return w.fail(i, FaultKind::OutOfBounds, 0,
-                  llvm::formatv("setmaxnreg to {0}, expected a multiple of 8 "
-                                "from 24 to 256",
-                                i.imm));
   w.registers = uint32_t(i.imm);
   uint64_t sum = 0;
   bool all = true;

@@ -32,6 +32,14 @@ class WithoutWarpGroups(Simulated):
         assert ", wgmma " not in report, report
 
 
+class Mixed(Simulated):
+    sm = "90a"
+
+    @staticmethod
+    def check_report(report):
+        assert ", wgmma " in report and ", mma " in report, report
+
+
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("d", [64, 128])
 @pytest.mark.parametrize("mask", [None, Causal(), Window(31, 0)], ids=str)
@@ -48,7 +56,7 @@ def test_lengths(lengths):
 @pytest.mark.parametrize("n", [49, 64, 80, 128, 200])
 def test_static_lengths(n):
     """One or two groups that multiply, the last one not full."""
-    engines.check(Case(n=n, m=150, d=64, heads=1, mask=Causal(), dtype="bfloat16", dynamic=False), WarpGroups)
+    engines.check(Case(n=n, m=150, d=64, heads=2, mask=Causal(), dtype="bfloat16", dynamic=False), WarpGroups)
 
 
 @pytest.mark.parametrize("d, e", [(16, 48), (32, 32), (40, 72), (80, 80), (96, 112), (128, 64), (192, 128), (256, 256)])
@@ -92,10 +100,15 @@ def test_scores(changes):
         {"dtype": "float32"},
         {"d": 33},
         {"n": 20, "dynamic": False},
-        {"mask": AnyOf((Window(12, 12), Global((0, 60), "both", "top_left")))},
     ],
     ids=str,
 )
 def test_falls_back(changes):
-    case = Case(**{"n": 150, "m": 100, "d": 32, "heads": 1, "dtype": "float16", **changes})
+    case = Case(**{"n": 150, "m": 100, "d": 32, "heads": 2, "dtype": "float16", **changes})
     engines.check(case, WithoutWarpGroups)
+
+
+def test_mixes():
+    """Rows of global tokens have several ranges of keys, which only the other kernel takes."""
+    mask = AnyOf((Window(12, 12), Global((0, 60), "both", "top_left")))
+    engines.check(Case(n=70, m=100, d=32, heads=1, mask=mask, dtype="float16"), Mixed)

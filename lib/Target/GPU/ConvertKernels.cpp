@@ -69,12 +69,14 @@ static std::optional<Launches> takeLaunches(mlir::gpu::GPUFuncOp kernel) {
       return;
     auto sm = variant.getAs<StringAttr>("sm");
     auto threads = variant.getAs<IntegerAttr>("threads"),
-         shared = variant.getAs<IntegerAttr>("shared");
-    if (!sm || !threads || !shared)
+         shared = variant.getAs<IntegerAttr>("shared"),
+         blocks = variant.getAs<IntegerAttr>("blocks");
+    if (!sm || !threads || !shared || !blocks)
       return;
     auto name = b.getStringAttr("attn-launch-sm_" + sm.getValue());
     auto numbers =
-        b.getStringAttr(Twine(threads.getInt()) + "," + Twine(shared.getInt()));
+        b.getStringAttr(Twine(threads.getInt()) + "," + Twine(shared.getInt()) +
+                        "," + Twine(blocks.getInt()));
     launches.passthrough.push_back(b.getArrayAttr({name, numbers}));
   });
   if (launches.passthrough.empty())

@@ -145,10 +145,12 @@ Value SoftmaxUpdate::updateRow(Scores &scores, SoftmaxState &state,
                                int64_t half) {
   int64_t m = half / 2, first = 2 * (half % 2);
   auto own = MutableArrayRef(scores).slice(m * keyFragments(), keyFragments());
-  Value largest = own[0][first];
-  for (Accumulator &part : own)
-    largest = f.maxf(f.maxf(largest, part[first]), part[first + 1]);
-  largest = f.rowMax(largest);
+  // Two chains of each reduction, so that instructions overlap.
+  Value extremes[] = {own[0][first], own[0][first + 1]};
+  for (Accumulator &part : own.drop_front())
+    for (int64_t i : {0, 1})
+      extremes[i] = f.maxf(extremes[i], part[first + i]);
+  Value largest = f.rowMax(f.maxf(extremes[0], extremes[1]));
   Value factor;
   if (modifier.isScaleOnly()) {
     factor = f.f32(op.getScale().convertToDouble() * kLog2E);
@@ -160,14 +162,17 @@ Value SoftmaxUpdate::updateRow(Scores &scores, SoftmaxState &state,
                                         max, f.f32(-kInfinity));
   Value subtrahend = f.select(isEmpty, f.f32(0), max);
   Value lowered = f.exp2(f.subf(state.max[half], subtrahend));
-  Value negative = arith::NegFOp::create(f.b, f.loc, subtrahend), sum;
+  Value negative = arith::NegFOp::create(f.b, f.loc, subtrahend);
+  Value sums[2];
   for (Accumulator &part : own)
-    for (int64_t i : {first, first + 1}) {
+    for (int64_t i : {0, 1}) {
+      Value &score = part[first + i];
       Value exponent =
-          factor ? f.fma(part[i], factor, negative) : f.addf(part[i], negative);
-      part[i] = f.exp2(exponent);
-      sum = sum ? f.addf(sum, part[i]) : part[i];
+          factor ? f.fma(score, factor, negative) : f.addf(score, negative);
+      score = f.exp2(exponent);
+      sums[i] = sums[i] ? f.addf(sums[i], score) : score;
     }
+  Value sum = f.addf(sums[0], sums[1]);
   state.max[half] = max;
   state.sum[half] = f.fma(state.sum[half], lowered, sum);
   return lowered;

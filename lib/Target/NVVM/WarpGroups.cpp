@@ -24,9 +24,13 @@ using namespace mlir::attn::nvvm;
 namespace {
 /// What a block may ask for on sm_90.
 constexpr int64_t kSharedLimit = 227 * 1024;
-/// Registers of a lane of the two roles, if two groups multiply: all roles
-/// together have 512 a lane of a warp group.
-constexpr int64_t kProducerRegisters = 56, kConsumerRegisters = 224;
+/// What a multiprocessor has, of which every block takes a part for itself.
+constexpr int64_t kSharedOfAll = 228 * 1024, kSharedOfSystem = 1024;
+/// Registers of a lane of the producer, of one of two consumers in a block, and
+/// of the only consumer of one of two blocks. A multiprocessor has 512 for a
+/// lane of all its warp groups.
+constexpr int64_t kProducerRegisters = 56, kConsumerRegisters = 224,
+                  kOnlyConsumerRegisters = 200;
 constexpr int64_t kMostColumns = 256, kMostStages = 3;
 /// Fewer rows leave a warp group with less to do than four warps of mma.sync.
 constexpr int64_t kFewestRows = 49;
@@ -77,6 +81,26 @@ std::string findObstacle(OnlineAttentionOp op) {
 }
 } // namespace
 
+namespace {
+/// 128 keys, where registers last for their scores beside the accumulators.
+int64_t chooseKeyTile(OnlineAttentionOp op, int64_t columns, int64_t blocks) {
+  constexpr int64_t fewColumns = 64, manyColumns = 128;
+  bool isCrowded = blocks > 1 || op.getBias() || op.getKeyValid() ||
+                   (op.getMaskAttr() && !op.getMaskAttr().isContiguous());
+  return columns <= (isCrowded ? fewColumns : manyColumns) ? 128 : 64;
+}
+
+/// As many stages as shared memory has room for; false if that is one.
+bool chooseStages(WarpGroupPlan &plan) {
+  int64_t limit =
+      std::min(kSharedLimit, kSharedOfAll / plan.blocks - kSharedOfSystem);
+  plan.stages = kMostStages;
+  while (plan.stages > 1 && plan.sharedBytes() > limit)
+    --plan.stages;
+  return plan.stages > 1;
+}
+} // namespace
+
 std::optional<WarpGroupPlan>
 attn::nvvm::planWarpGroups(ArrayRef<Operation *> ops, std::string &reason) {
   OnlineAttentionOp op;
@@ -103,11 +127,14 @@ attn::nvvm::planWarpGroups(ArrayRef<Operation *> ops, std::string &reason) {
     reason = llvm::formatv("head size {0}", columns);
     return std::nullopt;
   }
-  plan.keyTile = columns <= 128 ? 128 : 64;
-  plan.stages = kMostStages;
-  while (plan.stages > 1 && plan.sharedBytes() > kSharedLimit)
-    --plan.stages;
-  if (plan.stages > 1)
+  // Two blocks have what two consumers of one block have: softmax of one
+  // beside products of the other.
+  plan.blocks = plan.consumers == 1 ? 2 : 1;
+  plan.keyTile = chooseKeyTile(op, columns, plan.blocks);
+  if (chooseStages(plan))
+    return plan;
+  plan.blocks = 1;
+  if (chooseStages(plan))
     return plan;
   reason = "too little shared memory for two tiles of keys and values";
   return std::nullopt;
@@ -136,7 +163,10 @@ public:
   void emitConsumer(ThreadPosition at, OpBuilder &entry) {
     Kernel kernel;
     kernel.at = at;
-    setRegisters(kernel, kConsumerRegisters, /*isMore=*/true);
+    setRegisters(kernel,
+                 plan.consumers > 1 ? kConsumerRegisters
+                                    : kOnlyConsumerRegisters,
+                 /*isMore=*/true);
     SmallVector<Operation *> ops = copyBody();
     for (Operation *op : ops)
       if (auto alloc = dyn_cast<memref::AllocOp>(op))
@@ -153,8 +183,8 @@ public:
 
 private:
   void setRegisters(Kernel &kernel, int64_t count, bool isMore) {
-    // A single consumer has all that it needs from the start.
-    if (plan.consumers < 2)
+    // The only consumer of the only block has all registers from the start.
+    if (plan.consumers == 1 && plan.blocks == 1)
       return;
     FragmentBuilder f(b, loc, kernel.at);
     WarpGroupBuilder(f).setRegisters(count, isMore);
@@ -206,7 +236,8 @@ Value isPlanned(FragmentBuilder &f, const WarpGroupPlan &plan) {
   auto size =
       mlir::gpu::BlockDimOp::create(f.b, f.loc, mlir::gpu::Dimension::x);
   auto launch = f.b.getDictionaryAttr(
-      {f.b.getNamedAttr("shared", f.b.getI64IntegerAttr(plan.sharedBytes())),
+      {f.b.getNamedAttr("blocks", f.b.getI64IntegerAttr(plan.blocks)),
+       f.b.getNamedAttr("shared", f.b.getI64IntegerAttr(plan.sharedBytes())),
        f.b.getNamedAttr("sm", f.b.getStringAttr("90a")),
        f.b.getNamedAttr("threads", f.b.getI64IntegerAttr(plan.threads()))});
   size->setAttr(kVariantAttr, launch);

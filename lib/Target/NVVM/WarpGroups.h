@@ -18,6 +18,7 @@ namespace mlir::attn::nvvm {
 struct WarpGroupPlan {
   int64_t consumers = 0; ///< groups of 64 rows that multiply
   int64_t keyTile = 0, stages = 0;
+  int64_t blocks = 1;                  ///< on a multiprocessor at once
   int64_t headSize = 0, valueSize = 0; ///< of products: multiples of 16
 
   int64_t threads() const {
