@@ -21,7 +21,7 @@ func.func @main(%q: !q, %k: !k, %v: !k, %o: !q{parameters}) -> !q {{
   return %r : !q
 }}
 """
-MASKS = {"full": "", "causal": "mask #attn.causal", "window": "mask #attn.window<before = 255, after = 0>"}
+MASKS = {"full": "", "causal": "mask #attn.causal<bottom_right>", "window": "mask #attn.window<before = 255, after = 0, bottom_right>"}
 
 
 @pytest.fixture(scope="module")

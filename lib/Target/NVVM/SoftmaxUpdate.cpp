@@ -145,12 +145,20 @@ Value SoftmaxUpdate::updateRow(Scores &scores, SoftmaxState &state,
                                int64_t half) {
   int64_t m = half / 2, first = 2 * (half % 2);
   auto own = MutableArrayRef(scores).slice(m * keyFragments(), keyFragments());
-  // Two chains of each reduction, so that instructions overlap.
-  Value extremes[] = {own[0][first], own[0][first + 1]};
-  for (Accumulator &part : own.drop_front())
+  // Rows of one fragment make too few chains of reductions to keep the lanes
+  // busy: two of each then.
+  int64_t chains = kernel.rowFragments == 1 ? 2 : 1;
+  auto reduce = [&](Value(&sums)[2], int64_t chain, Value x, bool isMax) {
+    Value &sum = sums[chain % chains];
+    sum = !sum ? x : isMax ? f.maxf(sum, x) : f.addf(sum, x);
+  };
+  Value extremes[2], sums[2];
+  for (Accumulator &part : own)
     for (int64_t i : {0, 1})
-      extremes[i] = f.maxf(extremes[i], part[first + i]);
-  Value largest = f.rowMax(f.maxf(extremes[0], extremes[1]));
+      reduce(extremes, i, part[first + i], /*isMax=*/true);
+  if (extremes[1])
+    extremes[0] = f.maxf(extremes[0], extremes[1]);
+  Value largest = f.rowMax(extremes[0]);
   Value factor;
   if (modifier.isScaleOnly()) {
     factor = f.f32(op.getScale().convertToDouble() * kLog2E);
@@ -163,16 +171,15 @@ Value SoftmaxUpdate::updateRow(Scores &scores, SoftmaxState &state,
   Value subtrahend = f.select(isEmpty, f.f32(0), max);
   Value lowered = f.exp2(f.subf(state.max[half], subtrahend));
   Value negative = arith::NegFOp::create(f.b, f.loc, subtrahend);
-  Value sums[2];
   for (Accumulator &part : own)
     for (int64_t i : {0, 1}) {
       Value &score = part[first + i];
       Value exponent =
           factor ? f.fma(score, factor, negative) : f.addf(score, negative);
       score = f.exp2(exponent);
-      sums[i] = sums[i] ? f.addf(sums[i], score) : score;
+      reduce(sums, i, score, /*isMax=*/false);
     }
-  Value sum = f.addf(sums[0], sums[1]);
+  Value sum = sums[1] ? f.addf(sums[0], sums[1]) : sums[0];
   state.max[half] = max;
   state.sum[half] = f.fma(state.sum[half], lowered, sum);
   return lowered;

@@ -2,10 +2,10 @@
 
 #id = affine_map<(i, j) -> (i, j)>
 #bias = affine_map<(i, j) -> (j)>
-#q = affine_map<(i, j, d, e) -> (i, d)>
-#k = affine_map<(i, j, d, e) -> (j, d)>
-#v = affine_map<(i, j, d, e) -> (j, e)>
-#o = affine_map<(i, j, d, e) -> (i, e)>
+#q = affine_map<(b, h, i, j, d, e) -> (i, d)>
+#k = affine_map<(b, h, i, j, d, e) -> (j, d)>
+#v = affine_map<(b, h, i, j, d, e) -> (j, e)>
+#o = affine_map<(b, h, i, j, d, e) -> (i, e)>
 func.func @layer(%x: tensor<?x8xf32>, %b: tensor<4xf32>) -> tensor<?x4xf32> {
   %c0 = arith.constant 0 : index
   %n = tensor.dim %x, %c0 : tensor<?x8xf32>
