@@ -24,6 +24,20 @@ static bool isPartOfWideRows(Value memref) {
          type.getShape().back() * type.getElementTypeBitWidth() % 128 == 0;
 }
 
+/// Whether columns are cut off in front that are no whole chunks.
+static bool beginsInsideOfChunk(Value memref) {
+  while (auto part = memref.getDefiningOp<memref::SubViewOp>()) {
+    unsigned width = part.getSourceType().getElementTypeBitWidth();
+    std::optional<int64_t> offset;
+    if (part.getSourceType().getRank() > 0)
+      offset = getConstantIntValue(part.getMixedOffsets().back());
+    if (offset && *offset * width % 128 != 0)
+      return true;
+    memref = part.getSource();
+  }
+  return false;
+}
+
 bool attn::nvvm::hasWideRows(Value memref, unsigned columnPosition) {
   auto type = cast<MemRefType>(memref.getType());
   int64_t offset, bytes = type.getElementTypeBitWidth() / 8;
@@ -31,6 +45,8 @@ bool attn::nvvm::hasWideRows(Value memref, unsigned columnPosition) {
   if (failed(type.getStridesAndOffset(strides, offset)) ||
       strides[columnPosition] != 1 ||
       type.getDimSize(columnPosition) * bytes % 16 != 0)
+    return false;
+  if (beginsInsideOfChunk(memref))
     return false;
   if (isPartOfWideRows(memref))
     return true;

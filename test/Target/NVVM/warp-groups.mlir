@@ -89,3 +89,30 @@ module attributes {attn.sm = ["90a"]} {
     return
   }
 }
+
+// -----
+
+#q = affine_map<(g, i, j, d, e) -> (i, d)>
+#k = affine_map<(g, i, j, d, e) -> (j, d)>
+#v = affine_map<(g, i, j, d, e) -> (j, e)>
+!part = memref<128x64xf16, strided<[72, 1], offset: 4>>
+
+// Rows that begin inside of 16 bytes are not copied 16 bytes at a time by anyone.
+// CHECK-LABEL: func.func @negative_misaligned
+// CHECK-NOT: wgmma
+// CHECK-NOT: nvvm.cp.async.shared.global
+module attributes {attn.sm = ["90a"]} {
+  func.func @negative_misaligned(%whole: memref<128x72xf16>, %acc: memref<1x128x64xf32>, %max: memref<1x128xf32>,
+                                 %sum: memref<1x128xf32>) {
+    %c0 = arith.constant 0 : index
+    %c128 = arith.constant 128 : index
+    %q = memref.subview %whole[0, 4] [128, 64] [1, 1] : memref<128x72xf16> to !part
+    scf.forall (%i) in (1) {
+      // expected-remark @+1 {{rows that are not whole chunks of 16 bytes}}
+      attn.online_attention ins(%q, %q, %q : !part, !part, !part)
+          state(%acc, %max, %sum : memref<1x128x64xf32>, memref<1x128xf32>, memref<1x128xf32>)
+          at(%c0, %i, %c0, %c0) of(%c128, %c128) maps [#q, #k, #v] scale 0.125
+    }
+    return
+  }
+}
