@@ -73,6 +73,8 @@ std::string findObstacle(OnlineAttentionOp op) {
   if (getElementTypeOrSelf(op.getQuery().getType()) != element ||
       getElementTypeOrSelf(op.getValue().getType()) != element)
     return "queries, keys and values of different types";
+  if (op.getRelative())
+    return "a relative operand";
   if (!isWide(op.getQuery(), mapOf(op, 0), D::kHeadSize) ||
       !isWide(op.getKey(), mapOf(op, 1), D::kHeadSize) ||
       !isWide(op.getValue(), mapOf(op, 2), D::kValueSize))
