@@ -81,9 +81,7 @@ std::string findObstacle(OnlineAttentionOp op) {
     return "rows that are not whole chunks of 16 bytes";
   return "";
 }
-} // namespace
 
-namespace {
 /// 128 keys, where registers last for their scores beside the accumulators.
 int64_t chooseKeyTile(OnlineAttentionOp op, int64_t columns, int64_t blocks) {
   constexpr int64_t fewColumns = 64, manyColumns = 128;
