@@ -47,7 +47,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Makes the folder that run.py takes to a machine with a GPU.")
     parser.add_argument("--build", type=Path, default=ROOT / "build")
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "gpu")
-    parser.add_argument("--sm", default="80,90")
+    parser.add_argument("--sm", default="80,90a")
     parser.add_argument("--no-simulation", action="store_true")
     options = parser.parse_args()
     folder, tools = options.output, options.build / "bin"

@@ -12,6 +12,7 @@
 #include "mlir/Target/LLVMIR/Export.h"
 #include "llvm/IR/DiagnosticInfo.h"
 #include "llvm/IR/DiagnosticPrinter.h"
+#include "llvm/IR/Instructions.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/Support/CrashRecoveryContext.h"
 #include "llvm/Support/ErrorHandling.h"
@@ -64,6 +65,56 @@ LogicalResult DeviceCode::translate(ModuleOp from) {
   return code ? success() : fail("kernels cannot be translated to LLVM IR");
 }
 
+/// What attn-gpu-convert-kernels noted about launches on `gpu`.
+static std::optional<KernelLaunch> findLaunch(const llvm::Function &kernel,
+                                              const GpuArchitecture &gpu) {
+  StringRef text = kernel.getFnAttribute(("attn-launch-sm_" + gpu.name).str())
+                       .getValueAsString();
+  auto [threads, rest] = text.split(',');
+  auto [shared, blocks] = rest.split(',');
+  KernelLaunch launch{kernel.getName().str()};
+  if (threads.getAsInteger(10, launch.threads) ||
+      shared.getAsInteger(10, launch.sharedBytes) ||
+      blocks.getAsInteger(10, launch.blocks))
+    return std::nullopt;
+  return launch;
+}
+
+SmallVector<KernelLaunch>
+DeviceCode::getLaunches(const GpuArchitecture &gpu) const {
+  SmallVector<KernelLaunch> launches;
+  for (const llvm::Function &function : *code)
+    if (auto launch = findLaunch(function, gpu))
+      launches.push_back(std::move(*launch));
+  return launches;
+}
+
+/// Makes the number of threads, by which kernels choose what to run, that of
+/// launches on `gpu`; what they do not choose goes with optimisation.
+static void fixLaunches(llvm::Module &module, const GpuArchitecture &gpu) {
+  constexpr StringLiteral required = "nvvm.reqntid";
+  for (llvm::Function &function : module)
+    if (auto launch = findLaunch(function, gpu)) {
+      function.addFnAttr(required, std::to_string(launch->threads) + ",1,1");
+      function.addFnAttr("nvvm.minctasm", std::to_string(launch->blocks));
+    }
+  llvm::Function *size = module.getFunction("llvm.nvvm.read.ptx.sreg.ntid.x");
+  if (!size)
+    return;
+  for (llvm::User *user : llvm::make_early_inc_range(size->users())) {
+    auto *call = dyn_cast<llvm::CallInst>(user);
+    uint32_t threads = 0;
+    if (!call || call->getFunction()
+                     ->getFnAttribute(required)
+                     .getValueAsString()
+                     .split(',')
+                     .first.getAsInteger(10, threads))
+      continue;
+    call->replaceAllUsesWith(llvm::ConstantInt::get(call->getType(), threads));
+    call->eraseFromParent();
+  }
+}
+
 std::unique_ptr<llvm::Module> DeviceCode::optimise(const GpuArchitecture &gpu) {
   std::string error;
   std::unique_ptr<llvm::TargetMachine> machine =
@@ -75,6 +126,7 @@ std::unique_ptr<llvm::Module> DeviceCode::optimise(const GpuArchitecture &gpu) {
   std::unique_ptr<llvm::Module> copy = llvm::CloneModule(*code);
   copy->setTargetTriple(machine->getTargetTriple());
   copy->setDataLayout(machine->createDataLayout());
+  fixLaunches(*copy, gpu);
   llvm::PipelineTuningOptions tuning;
   tuning.LoopVectorization = tuning.SLPVectorization = false;
   if (failed(guard([&] { optimiseModule(*copy, *machine, tuning); })))

@@ -17,6 +17,14 @@
 
 namespace mlir::attn {
 
+/// How a kernel is launched on an architecture that wants it otherwise than
+/// the program's host does.
+struct KernelLaunch {
+  std::string kernel;
+  uint32_t threads = 0, sharedBytes = 0;
+  uint32_t blocks = 1; ///< that are to fit on a multiprocessor
+};
+
 class DeviceCode {
 public:
   /// Translates the kernels of `module`; a module without any has no code.
@@ -26,6 +34,9 @@ public:
 
   /// The kernels for `gpu` after LLVM's optimisations. Errors are diagnostics.
   std::unique_ptr<llvm::Module> optimise(const GpuArchitecture &gpu);
+
+  /// The launches of `gpu` that are not the host's.
+  SmallVector<KernelLaunch> getLaunches(const GpuArchitecture &gpu) const;
 
   /// PTX text for what `optimise` gave.
   FailureOr<std::string> writePtx(llvm::Module &optimised,

@@ -41,6 +41,9 @@ public:
   FailureOr<std::string> makeImages();
 
 private:
+  /// Images from number `first` on have the launches of `gpu`.
+  void addLaunches(const GpuArchitecture &gpu, size_t first, size_t count,
+                   SmallVectorImpl<AttnGpuLaunch> &launches);
   LogicalResult fail(const Twine &message) { return module.emitError(message); }
   FailureOr<FatbinPart> compile(const GpuArchitecture &gpu, bool assemble);
   LogicalResult emitEach(StringRef path);
@@ -169,13 +172,16 @@ LogicalResult KernelWriter::emit(StringRef path) {
   return failed(text) ? failure() : write(path, *text);
 }
 
-/// The header, a record an image, and the images.
-static std::string pack(ArrayRef<Image> images) {
+/// The header, a record an image and a launch, and the images.
+static std::string pack(ArrayRef<Image> images,
+                        ArrayRef<AttnGpuLaunch> launches) {
   constexpr uint64_t alignment = 64;
   AttnGpuHeader header = {};
-  std::memcpy(header.magic, "ATTNGPU1", sizeof(header.magic));
+  std::memcpy(header.magic, "ATTNGPU2", sizeof(header.magic));
   header.count = images.size();
-  uint64_t at = sizeof(header) + images.size() * sizeof(AttnGpuImage);
+  header.launches = launches.size();
+  uint64_t at = sizeof(header) + images.size() * sizeof(AttnGpuImage) +
+                launches.size() * sizeof(AttnGpuLaunch);
   std::string bytes(reinterpret_cast<const char *>(&header), sizeof(header));
   for (const Image &image : images) {
     AttnGpuImage record = {};
@@ -186,6 +192,8 @@ static std::string pack(ArrayRef<Image> images) {
     at += record.bytes = image.bytes.size();
     bytes.append(reinterpret_cast<const char *>(&record), sizeof(record));
   }
+  bytes.append(reinterpret_cast<const char *>(launches.data()),
+               launches.size() * sizeof(AttnGpuLaunch));
   for (const Image &image : images) {
     bytes.resize(llvm::alignTo(bytes.size(), alignment));
     bytes += image.bytes;
@@ -193,25 +201,43 @@ static std::string pack(ArrayRef<Image> images) {
   return bytes;
 }
 
+void KernelWriter::addLaunches(const GpuArchitecture &gpu, size_t first,
+                               size_t count,
+                               SmallVectorImpl<AttnGpuLaunch> &launches) {
+  auto names = module->getAttrOfType<ArrayAttr>("attn.kernels");
+  for (const KernelLaunch &launch : code.getLaunches(gpu)) {
+    auto isIt = [&](StringAttr name) { return name == launch.kernel; };
+    auto all = names.getAsRange<StringAttr>();
+    auto number = std::distance(all.begin(), llvm::find_if(all, isIt));
+    for (size_t image = first; image < first + count; ++image)
+      launches.push_back({uint32_t(image), uint32_t(number), launch.threads,
+                          launch.sharedBytes});
+  }
+}
+
 FailureOr<std::string> KernelWriter::makeImages() {
   SmallVector<Image> images;
+  SmallVector<AttnGpuLaunch> launches;
   bool hasAll = true;
   for (const GpuArchitecture &gpu : options.architectures) {
     FailureOr<FatbinPart> part = compile(gpu, /*assemble=*/true);
     if (failed(part))
       return failure();
     hasAll &= !part->cubin.empty();
+    addLaunches(gpu, images.size(), part->cubin.empty() ? 1 : 2, launches);
     if (!part->cubin.empty())
       images.push_back({ATTN_GPU_CUBIN, gpu.name, part->cubin});
     part->ptx.push_back('\0');
     images.push_back({ATTN_GPU_PTX, gpu.name, part->ptx});
   }
-  if (options.embedIR)
-    images.push_back(
-        {ATTN_GPU_LLVM, options.architectures.front().name, bitcode});
+  if (options.embedIR) {
+    const GpuArchitecture &gpu = options.architectures.front();
+    addLaunches(gpu, images.size(), 1, launches);
+    images.push_back({ATTN_GPU_LLVM, gpu.name, bitcode});
+  }
   if (!hasAll)
     warnWithoutAssembler();
-  return pack(images);
+  return pack(images, launches);
 }
 
 LogicalResult mlir::attn::emitKernels(ModuleOp module, StringRef path,

@@ -57,6 +57,7 @@ list(const sim::Counts &counts) {
       {"instructions", counts.instructions},
       {"divergent", counts.divergent},
       {"mma", counts.mma},
+      {"wgmma", counts.wgmma},
       {"mma_flops", counts.mmaFlops},
       {"ldmatrix", counts.ldmatrix},
       {"cp_async", counts.cpAsync},

@@ -9,6 +9,7 @@
 #include "DataTypes.h"
 #include "Error.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 
@@ -109,14 +110,19 @@ void GpuCall::read(void *host, const void *from, int64_t bytes) {
     call->note(call->driver->readOn(call->stream, host, from, bytes));
 }
 
-void GpuCall::launch(int32_t index, const int64_t *geometry,
-                     void **parameters) {
+void GpuCall::launch(int32_t index, const int64_t *asked, void **parameters) {
   GpuCall *call = currentCall;
   if (!call || call->status)
     return;
   for (int i = 0; i < 3; ++i)
-    if (geometry[i] == 0)
+    if (asked[i] == 0)
       return; // no blocks, no work
+  int64_t geometry[7];
+  std::copy(asked, asked + 7, geometry);
+  void *kernel = nullptr;
+  if (AttnStatus failure = call->library.kernel(*call->driver, *call->device,
+                                                index, geometry, kernel))
+    return call->note(failure);
   constexpr int64_t limits[] = {INT32_MAX, 65535, 65535, 1024, 1024, 64};
   for (int i = 0; i < 6; ++i)
     if (geometry[i] < 0 || geometry[i] > limits[i])
@@ -125,13 +131,8 @@ void GpuCall::launch(int32_t index, const int64_t *geometry,
                "expected at most %lld blocks or threads in a dimension, got "
                "%lld",
                (long long)limits[i], (long long)geometry[i]));
-  void *kernel = nullptr;
-  AttnStatus failure = call->library.kernel(*call->driver, *call->device, index,
-                                            geometry[6], kernel);
-  if (failure == ATTN_OK)
-    failure =
-        call->driver->launchOn(call->stream, kernel, geometry, parameters);
-  call->note(failure);
+  call->note(
+      call->driver->launchOn(call->stream, kernel, geometry, parameters));
 }
 
 const AttnGpuTable *GpuCall::table() {

@@ -24,6 +24,22 @@ static bool parseVersion(const std::string &sm, GpuVersion &version) {
   return true;
 }
 
+/// Notes the launches of images; false if they name what is not there.
+bool GpuLibrary::readLaunches(const AttnGpuHeader &header,
+                              const char *records) {
+  for (uint32_t i = 0; i < header.launches; ++i) {
+    AttnGpuLaunch record;
+    memcpy(&record, records + i * sizeof(record), sizeof(record));
+    if (record.image >= images.size() || record.kernel >= names.size() ||
+        record.threads == 0)
+      return false;
+    std::vector<Launch> &launches = images[record.image].launches;
+    launches.resize(names.size());
+    launches[record.kernel] = {record.threads, record.shared};
+  }
+  return true;
+}
+
 AttnStatus GpuLibrary::open(const char *path, const void *data, size_t bytes,
                             std::vector<std::string> kernelNames) {
   names = std::move(kernelNames);
@@ -43,8 +59,10 @@ AttnStatus GpuLibrary::open(const char *path, const void *data, size_t bytes,
   if (bytes < sizeof(header))
     return damaged();
   memcpy(&header, data, sizeof(header));
-  if (memcmp(header.magic, "ATTNGPU1", sizeof(header.magic)) != 0 ||
-      (bytes - sizeof(header)) / sizeof(AttnGpuImage) < header.count)
+  uint64_t records = uint64_t(header.count) * sizeof(AttnGpuImage) +
+                     uint64_t(header.launches) * sizeof(AttnGpuLaunch);
+  if (memcmp(header.magic, "ATTNGPU2", sizeof(header.magic)) != 0 ||
+      bytes - sizeof(header) < records)
     return damaged();
   auto *base = static_cast<const char *>(data);
   for (uint32_t i = 0; i < header.count; ++i) {
@@ -54,12 +72,16 @@ AttnStatus GpuLibrary::open(const char *path, const void *data, size_t bytes,
                 std::string(record.sm, strnlen(record.sm, sizeof(record.sm))),
                 {},
                 base + record.offset,
-                int64_t(record.bytes)};
+                int64_t(record.bytes),
+                {}};
     if (record.offset > bytes || record.bytes > bytes - record.offset ||
         !parseVersion(image.sm, image.version))
       return damaged();
     images.push_back(std::move(image));
   }
+  if (!readLaunches(header, base + sizeof(header) +
+                                header.count * sizeof(AttnGpuImage)))
+    return damaged();
   return ATTN_OK;
 }
 
@@ -111,8 +133,10 @@ AttnStatus GpuLibrary::load(GpuDriver &driver, Device &device) {
   // A driver may be too old for the best one.
   for (const Image *image : fitting) {
     status = driver.load(image->data, image->bytes, &device.module);
-    if (status == ATTN_OK)
+    if (status == ATTN_OK) {
+      device.image = image;
       return ATTN_OK;
+    }
     device.module = nullptr;
   }
   if (!fitting.empty())
@@ -152,7 +176,7 @@ AttnStatus GpuLibrary::use(GpuDriver &driver, int number, Device *&device) {
 }
 
 AttnStatus GpuLibrary::kernel(GpuDriver &driver, Device &device, int32_t index,
-                              int64_t sharedBytes, void *&kernel) {
+                              int64_t (&geometry)[7], void *&kernel) {
   constexpr int64_t freeShared = 48 * 1024; // what needs no permission
   if (index < 0 || size_t(index) >= names.size())
     return fail(ATTN_BAD_LIBRARY, "expected a kernel below %zu, got %d",
@@ -164,6 +188,13 @@ AttnStatus GpuLibrary::kernel(GpuDriver &driver, Device &device, int32_t index,
             driver.findKernel(device.module, name, &device.kernels[index]))
       return status;
   kernel = device.kernels[index];
+  const std::vector<Launch> &launches = device.image->launches;
+  if (!launches.empty() && launches[index].threads != 0) {
+    geometry[3] = launches[index].threads;
+    geometry[4] = geometry[5] = 1;
+    geometry[6] = launches[index].sharedBytes;
+  }
+  int64_t sharedBytes = geometry[6];
   int64_t limit = driver.sharedLimit(device.number);
   if (sharedBytes > limit)
     return fail(ATTN_FAILED,

@@ -18,12 +18,27 @@ namespace attn::runtime {
 
 class GpuLibrary {
 public:
+  /// How an image wants a kernel launched, if not as the library says.
+  struct Launch {
+    int64_t threads = 0; // none: as the library says
+    int64_t sharedBytes = 0;
+  };
+  struct Image {
+    AttnGpuImageKind kind;
+    std::string sm;
+    GpuVersion version;
+    const void *data;
+    int64_t bytes;
+    std::vector<Launch> launches; // by kernel; empty: all as the library says
+  };
+
   /// What one device has of the library.
   struct Device {
     int number = 0;
     void *module = nullptr;
-    std::vector<void *> kernels; // null until first launched
-    std::vector<int64_t> shared; // granted to each
+    const Image *image = nullptr; // that `module` was made of
+    std::vector<void *> kernels;  // null until first launched
+    std::vector<int64_t> shared;  // granted to each
     std::map<const void *, void *> constants;
     std::mutex mutex; // of everything here
   };
@@ -35,19 +50,14 @@ public:
 
   /// Loads the kernels, unless they are loaded. The device is entered.
   AttnStatus use(GpuDriver &driver, int number, Device *&device);
+  /// Finds a kernel; `geometry` becomes what the loaded image wants.
   AttnStatus kernel(GpuDriver &driver, Device &device, int32_t index,
-                    int64_t sharedBytes, void *&kernel);
+                    int64_t (&geometry)[7], void *&kernel);
   AttnStatus constant(GpuDriver &driver, Device &device, const void *host,
                       int64_t bytes, void *&memory);
 
 private:
-  struct Image {
-    AttnGpuImageKind kind;
-    std::string sm;
-    GpuVersion version;
-    const void *data;
-    int64_t bytes;
-  };
+  bool readLaunches(const AttnGpuHeader &header, const char *records);
   std::vector<const Image *> choose(GpuDriver &driver, int version) const;
   AttnStatus load(GpuDriver &driver, Device &device);
 

@@ -15,6 +15,8 @@ using namespace attn::sim;
 /// The copies of the PHIs at the end of an edge, for the lanes that take it.
 static void move(Warp &w, const Edge &edge, Mask mask) {
   const Move *moves = w.frame->function->moves.data() + edge.first;
+  if (!w.products.group.empty())
+    moveProducts(w, edge);
   if (!edge.buffered) {
     for (uint32_t k = 0; k < edge.moves; ++k) {
       const Cell &from = w.source(moves[k].from);

@@ -86,6 +86,10 @@ Error FunctionDecoder::decodeCollective(const CallInst &call, StringRef name,
 
 Error FunctionDecoder::decodeBarrier(const CallInst &call, StringRef name,
                                      Parts parts) {
+  if (name.starts_with("llvm.nvvm.fence.proxy.async")) {
+    emit(fenceProxy, call);
+    return Error::success();
+  }
   if (parts[0] == "membar" || parts[0] == "fence") {
     emit(nothing, call);
     return Error::success();

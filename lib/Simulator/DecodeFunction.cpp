@@ -336,6 +336,7 @@ Error FunctionDecoder::decode() {
   orderBlocks();
   if (Error error = assignCells())
     return error;
+  findProducts();
   constexpr uint32_t kMostCells = 1 << 18; // 64 MiB a warp
   if (out.cells > kMostCells)
     return unsupported("a function of {0} scalars", out.cells);
@@ -344,6 +345,9 @@ Error FunctionDecoder::decode() {
     for (const Instruction &inst : *block) {
       if (isa<PHINode>(inst))
         continue;
+      if (!products.empty() && !isAlias(inst))
+        if (Error error = addProductCheck(inst))
+          return error;
       if (Error error = isAlias(inst) ? cellsOf(&inst).takeError()
                                       : decodeInstruction(inst))
         return handleErrors(std::move(error),

@@ -130,6 +130,8 @@ Error FunctionDecoder::decodeAssembly(const CallInst &call) {
   }
   if (StringRef(text).contains("wgmma.mma_async"))
     return decodeWgmma(call, text);
+  if (StringRef(text).starts_with("wgmma."))
+    return decodeProductAssembly(call, text);
   bool plain = call.arg_size() == 1 && call.getType()->isFloatTy() &&
                call.getArgOperand(0)->getType()->isFloatTy();
   if (plain && text == "tanh.approx.f32$0,$1;")

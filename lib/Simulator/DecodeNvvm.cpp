@@ -100,9 +100,14 @@ Error FunctionDecoder::decodeNvvm(const CallInst &call, StringRef name) {
     emit(yieldWarp, call);
     return Error::success();
   }
-  // Asynchronous products are done when they are issued.
-  if (first == "wgmma" || first == "prefetch" || first == "setmaxnreg" ||
-      first == "griddepcontrol" || first == "pm")
+  if (first == "wgmma")
+    return decodeProducts(call, name, parts);
+  if (first == "setmaxnreg") {
+    emit(setRegisters, call).imm =
+        cast<ConstantInt>(call.getArgOperand(0))->getZExtValue();
+    return Error::success();
+  }
+  if (first == "prefetch" || first == "griddepcontrol" || first == "pm")
     return Error::success();
   return decodeNvvmMath(call, name, parts);
 }

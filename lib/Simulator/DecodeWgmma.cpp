@@ -10,6 +10,7 @@
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSwitch.h"
+#include "llvm/IR/InlineAsm.h"
 
 using namespace attn::sim;
 using namespace llvm;
@@ -134,15 +135,19 @@ Error FunctionDecoder::decodeWgmma(const CallInst &call, StringRef text) {
   for (const Term &term : {product->terms[1], product->terms[2]})
     for (StringRef name : term.names)
       sources.push_back(names.value(name));
-  for (unsigned e = 0; e < product->n / 2; ++e) // tied to the results
-    accumulators.push_back(e < call.arg_size() ? call.getArgOperand(e)
-                                               : nullptr);
+  auto constraints =
+      cast<InlineAsm>(call.getCalledOperand())->ParseConstraints();
+  bool isTied = !constraints.empty() && constraints[0].hasMatchingInput();
+  if (isTied)
+    for (unsigned e = 0; e < product->n / 2; ++e)
+      accumulators.push_back(e < call.arg_size() ? call.getArgOperand(e)
+                                                 : nullptr);
   auto flags = parseFlags(*product, names);
   StringRef scale = scaleOfC(text, product->terms[3].names[0]);
   const Value *add = names.value(scale);
   auto constant = names.immediate(scale);
   if (is_contained(sources, nullptr) || is_contained(accumulators, nullptr) ||
-      (!add && !constant) || !flags ||
+      (!add && !constant) || !flags || (!isTied && constant != 0) ||
       sources.size() != (*flags & kRegistersA ? 5 : 2))
     return bad();
   auto a = pool(sources), b = pool(accumulators);
@@ -161,6 +166,7 @@ Error FunctionDecoder::decodeWgmma(const CallInst &call, StringRef text) {
   inst.b = *b;
   inst.c = c;
   inst.imm = product->n | uint64_t(product->input) << 16;
-  inst.flags = *flags;
+  inst.flags =
+      *flags | (isTied ? 0 : kWithoutC) | (isFenced(call) ? 0 : kUnfenced);
   return Error::success();
 }

@@ -109,8 +109,17 @@ private:
   Result decodeMBarrier(const llvm::CallInst &, llvm::StringRef, Parts);
   Result decodeBulkCopy(const llvm::CallInst &, llvm::StringRef, Parts);
   Result decodeWgmma(const llvm::CallInst &, llvm::StringRef text);
+  Result decodeProducts(const llvm::CallInst &, llvm::StringRef, Parts);
+  Result decodeProductAssembly(const llvm::CallInst &, llvm::StringRef text);
   Result decodeAssembly(const llvm::CallInst &);
   Result unknown(const llvm::CallInst &, llvm::StringRef name);
+
+  // Asynchronous products.
+  /// Finds the values that may be registers of products under way.
+  void findProducts();
+  /// A check before an instruction that reads such registers.
+  Result addProductCheck(const llvm::Instruction &);
+  bool isFenced(const llvm::CallInst &product);
 
   // Blocks.
   void orderBlocks();
@@ -132,6 +141,8 @@ private:
     const llvm::BasicBlock *from, *to;
   };
   std::vector<Branch> branches;
+  llvm::SmallPtrSet<const llvm::Value *, 16> products;
+  llvm::SmallVector<const llvm::Instruction *> productFences;
 };
 
 } // namespace attn::sim

@@ -104,8 +104,20 @@ enum : uint8_t {
   kNegateA = 2,
   kNegateB = 4,
   kTransposedA = 8,
-  kTransposedB = 16
+  kTransposedB = 16,
+  kUnfenced = 32, // registers were written and not fenced
+  kWithoutC = 64  // there is no C
 };
+Step passRegisters(Warp &, const Inst &); // wgmma.fence: dst[k] = a[k]
+Step commitProducts(Warp &, const Inst &);
+/// imm: groups that may stay; then as passRegisters.
+Step waitForProducts(Warp &, const Inst &);
+/// Fails if one of imm registers from a is still a product's.
+Step checkRegisters(Warp &, const Inst &);
+/// What the copies of an edge pass on of products under way.
+void moveProducts(Warp &, const Edge &);
+Step fenceProxy(Warp &, const Inst &);
+Step setRegisters(Warp &, const Inst &); // imm: of a lane
 
 // Asynchronous copies.
 /// a: shared, b: global; imm bytes; c: source bytes when flags.

@@ -68,7 +68,8 @@ static void land(Block &block, MBarrier &barrier) {
     Clock clock(block.warps.size() + 1, 0);
     clock.back() = block.engineClock++;
     Accessor engine{block.engineThread(), &clock, 0};
-    block.shared.endCopy(engine, one.shared, one.data.data(), one.data.size());
+    block.shared.endCopy(engine, one.shared, one.data.data(), one.data.size(),
+                         /*byProxy=*/one.counted);
     merge(barrier.clock, clock);
     if (one.counted)
       barrier.bytes -= int64_t(one.data.size());

@@ -214,9 +214,12 @@ static void startBlock(Launch &launch, Block &block, Dim3 id,
     warp.alive = lanes == kLanes ? ~Mask(0) : (Mask(1) << lanes) - 1;
     warp.state = Warp::Ready;
     warp.depth = 0;
-    warp.clock.assign(block.warps.size() + 1, 0); // and the copy engine
-    warp.clock[i] = 1;                            // others know of nothing
+    // And the copy engine; the second half is for the asynchronous proxy.
+    warp.clock.assign(2 * (block.warps.size() + 1), 0);
+    warp.clock[i] = 1; // others know of nothing
     warp.async = {};
+    warp.products = {};
+    warp.registers = 0;
     warp.push(kernel, warp.alive, nullptr);
     for (size_t p = 0, at = 0; p < cells.size(); ++p)
       for (uint64_t value : cells[p])

@@ -40,6 +40,14 @@ bool SharedMemory::ordered(const Accessor &who, unsigned thread,
   return warp == who.thread / kLanes ? clock < known : clock <= known;
 }
 
+/// Whether a proxy fence lies between the write of a byte and `who`.
+bool SharedMemory::fenced(const Accessor &who, const Byte &byte) {
+  if (!who.byProxy || byte.writer == kNobody || (byte.flags & Proxy))
+    return true;
+  return (*who.clock)[who.clock->size() / 2 + byte.writer / kLanes] >=
+         byte.writeClock;
+}
+
 SharedMemory::Result SharedMemory::check(const Accessor &who, Byte &byte,
                                          uint64_t at, bool write,
                                          bool sameValue, bool atomic) {
@@ -71,6 +79,12 @@ SharedMemory::Result SharedMemory::check(const Accessor &who, Byte &byte,
                                            "for"
                                          : "written",
                       byte.writer)};
+  if (!fenced(who, byte))
+    return SharedFault{
+        FaultKind::Race,
+        llvm::formatv("{0} by the asynchronous proxy of shared byte {1} "
+                      "written by thread {2} with no fence.proxy.async between",
+                      what, at, byte.writer)};
   if (!write)
     return std::nullopt;
   for (unsigned i = 0; i < 2; ++i)
@@ -147,9 +161,10 @@ SharedMemory::Result SharedMemory::beginCopy(const Accessor &who, uint64_t at,
 }
 
 void SharedMemory::endCopy(const Accessor &who, uint64_t at,
-                           const uint8_t *from, uint64_t count) {
+                           const uint8_t *from, uint64_t count, bool byProxy) {
   for (uint64_t i = 0; i < count; ++i) {
-    stampWrite(who, state[at + i], Written | Async);
+    stampWrite(who, state[at + i],
+               uint8_t(Written | Async | (byProxy ? Proxy : 0)));
     bytes[at + i] = from[i];
   }
 }

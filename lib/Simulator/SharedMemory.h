@@ -5,7 +5,9 @@
 // acted: what finds races, reads of nothing and reads of copies under way.
 //
 // Order is happens-before by vector clocks, one entry a warp: an entry grows at
-// each synchronisation of its warp and travels with barriers. Two accesses by
+// each synchronisation of its warp and travels with barriers. A warp's clock
+// has a second half: what was known at the last fence of the asynchronous proxy
+// on the way. Two accesses by
 // different threads, one a write, race when no chain of barriers orders them.
 //
 //===----------------------------------------------------------------------===//
@@ -30,7 +32,9 @@ void merge(Clock &into, const Clock &from);
 struct Accessor {
   unsigned thread = 0;
   const Clock *clock = nullptr;
-  uint32_t stamp = 0; // equal for the lanes of one instruction
+  uint32_t stamp = 0;   // equal for the lanes of one instruction
+  bool byProxy = false; // by the asynchronous proxy: what other instructions
+                        // wrote must have been fenced
 };
 
 struct SharedFault {
@@ -60,17 +64,24 @@ public:
   /// before `endCopy`, a write too.
   Result beginCopy(const Accessor &who, uint64_t at, uint64_t count);
   void endCopy(const Accessor &who, uint64_t at, const uint8_t *from,
-               uint64_t count);
+               uint64_t count, bool byProxy = false);
 
 private:
   static constexpr uint16_t kNobody = 0xffff;
-  enum : uint8_t { Written = 1, Pending = 2, Async = 4, Atomic = 8 };
+  enum : uint8_t {
+    Written = 1,
+    Pending = 2,
+    Async = 4,
+    Atomic = 8,
+    Proxy = 16
+  };
   struct Byte {
     uint32_t writeClock = 0, stamp = 0, readClock[2] = {0, 0};
     uint16_t writer = kNobody, reader[2] = {kNobody, kNobody};
     uint8_t flags = 0;
   };
 
+  static bool fenced(const Accessor &who, const Byte &byte);
   static bool ordered(const Accessor &who, unsigned thread, uint32_t clock);
   Result check(const Accessor &who, Byte &byte, uint64_t at, bool write,
                bool sameValue, bool atomic);

@@ -64,26 +64,54 @@ float widen(MmaInput input, uint32_t bits) {
   }
 }
 
-/// Elements that a warp reads by a descriptor; faults name the first lane.
+/// What a warp reads by a descriptor, 16 bytes at a time; faults name the
+/// first lane.
 struct Reader {
   Warp &w;
   const Inst &i;
   MmaInput input;
 
+  /// Elements side by side from (outer, k) on, along k or, transposed, outer.
   bool read(uint64_t descriptor, uint64_t outer, uint64_t k, bool transposed,
-            float &value) {
+            float *values) {
+    constexpr uint64_t kBytes = 16;
     uint64_t size = input == MmaInput::TF32 ? 4 : 2;
     uint64_t at = Descriptor(descriptor).address(outer, k, size, transposed);
-    auto place = locate(w, i, 0, /*space=*/3, at, size, size);
+    auto place = locate(w, i, 0, /*space=*/3, at, kBytes, kBytes);
     if (!place)
       return false;
-    if (auto fault = w.block->shared.noteRead(accessor(w, 0), at, size)) {
+    Accessor who = accessor(w, 0);
+    who.byProxy = true;
+    if (auto fault = w.block->shared.noteRead(who, at, kBytes)) {
       report(w, i, 0, std::move(*fault));
       return false;
     }
-    uint32_t bits = 0;
-    std::memcpy(&bits, place->host, size);
-    value = widen(input, bits);
+    w.products.operands.push_back({w.products.committed + 1, at});
+    for (uint64_t e = 0; e < kBytes / size; ++e) {
+      uint32_t bits = 0;
+      std::memcpy(&bits, place->host + e * size, size);
+      values[e] = widen(input, bits);
+    }
+    return true;
+  }
+
+  /// `outers` by `depth` elements from row or column `first` on, to
+  /// to[outer * 16 + k].
+  bool readAll(uint64_t descriptor, uint64_t first, unsigned outers,
+               unsigned depth, bool transposed, float *to) {
+    unsigned each = input == MmaInput::TF32 ? 4 : 8;
+    float values[8];
+    unsigned stepOuter = transposed ? each : 1, stepK = transposed ? 1 : each;
+    for (unsigned outer = 0; outer < outers; outer += stepOuter)
+      for (unsigned k = 0; k < depth; k += stepK) {
+        if (!read(descriptor, first + outer, k, transposed, values))
+          return false;
+        for (unsigned e = 0; e < each; ++e)
+          if (transposed)
+            to[(outer + e) * 16 + k] = values[e];
+          else
+            to[outer * 16 + k + e] = values[e];
+      }
     return true;
   }
 };
@@ -94,15 +122,9 @@ static bool readA(Reader &reader, float (&a)[16][16], unsigned depth) {
   Warp &w = reader.w;
   const Inst &i = reader.i;
   bool wide = reader.input == MmaInput::TF32;
-  if (!(i.flags & kRegistersA)) {
-    uint64_t descriptor = w.operand(i.a).lane[0];
-    for (unsigned row = 0; row < 16; ++row)
-      for (unsigned k = 0; k < depth; ++k)
-        if (!reader.read(descriptor, w.index % 4 * 16 + row, k,
-                         i.flags & kTransposedA, a[row][k]))
-          return false;
-    return true;
-  }
+  if (!(i.flags & kRegistersA))
+    return reader.readAll(w.operand(i.a).lane[0], w.index % 4 * 16, 16, depth,
+                          i.flags & kTransposedA, &a[0][0]);
   for (unsigned lane = 0; lane < kLanes; ++lane)
     for (unsigned r = 0; r < 4; ++r) {
       uint64_t bits = w.operand(i.a + r).lane[lane];
@@ -117,36 +139,54 @@ static bool readA(Reader &reader, float (&a)[16][16], unsigned depth) {
   return true;
 }
 
-Step attn::sim::wgmma(Warp &w, const Inst &i) {
+/// Faults that need no operand.
+static Step checkProduct(Warp &w, const Inst &i) {
   if (w.active != ~Mask(0) || w.block->threads % 128)
     return w.fail(i, FaultKind::Divergence, w.firstLane(),
                   llvm::formatv("wgmma by lanes {0:x8} in a block of {1} "
                                 "threads, expected whole groups of 128",
                                 w.active, w.block->threads));
+  if (i.flags & kUnfenced)
+    return w.fail(i, FaultKind::Race, 0,
+                  "wgmma on registers that were written after the last "
+                  "wgmma.fence, or without any");
+  unsigned count = i.flags & kRegistersA ? 4 : 0;
+  for (unsigned r = 0; r < count; ++r)
+    if (uint32_t cell = w.pool[i.a + r];
+        !(cell & kConstant) && w.products.isUnderWay(cell))
+      return w.fail(i, FaultKind::ReadBeforeWait, 0,
+                    "wgmma on an operand in registers that another wgmma is "
+                    "still writing");
+  return Step::Next;
+}
+
+Step attn::sim::wgmma(Warp &w, const Inst &i) {
+  if (Step step = checkProduct(w, i); step != Step::Next)
+    return step;
   auto input = MmaInput(i.imm >> 16);
   unsigned n = i.imm & 0xffff, depth = input == MmaInput::TF32 ? 8 : 16;
   Reader reader{w, i, input};
-  float a[16][16], b[16][256];
+  float a[16][16], b[256][16];
   if (!readA(reader, a, depth))
     return Step::Fault;
   uint32_t second = i.a + (i.flags & kRegistersA ? 4 : 1);
   uint64_t descriptor = w.operand(second).lane[0];
-  for (unsigned column = 0; column < n; ++column)
-    for (unsigned k = 0; k < depth; ++k)
-      if (!reader.read(descriptor, column, k, i.flags & kTransposedB,
-                       b[k][column]))
-        return Step::Fault;
+  if (!reader.readAll(descriptor, 0, n, depth, i.flags & kTransposedB,
+                      &b[0][0]))
+    return Step::Fault;
   float sign = bool(i.flags & kNegateA) != bool(i.flags & kNegateB) ? -1 : 1;
-  bool add = w.operand(i.c).lane[0] != 0;
+  bool add = !(i.flags & kWithoutC) && w.operand(i.c).lane[0] != 0;
   for (unsigned lane = 0; lane < kLanes; ++lane)
     for (unsigned e = 0; e < n / 2; ++e) {
       unsigned row = lane / 4 + e / 2 % 2 * 8;
       unsigned column = e / 4 * 8 + lane % 4 * 2 + e % 2;
       float sum = add ? loadF32(w.operand(i.b + e).lane[lane]) : 0;
       for (unsigned k = 0; k < depth; ++k)
-        sum += sign * a[row][k] * b[k][column];
+        sum += sign * a[row][k] * b[column][k];
       w.cells[i.dst + e].lane[lane] = storeF32(sum);
     }
+  for (unsigned e = 0; e < n / 2; ++e)
+    w.products.assign(i.dst + e, w.products.committed + 1);
   ++w.launch->counts.wgmma;
   w.launch->counts.mmaFlops += 2ull * 16 * n * depth; // a quarter of the group
   return Step::Next;

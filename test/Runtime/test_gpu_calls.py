@@ -138,6 +138,26 @@ def test_chooses_images(call, library):
     assert loaded == {80: [expected], 86: [expected], 90: [expected], 100: ["ptx"]}
 
 
+def test_launches_as_the_image_wants(call, folder):
+    """The kernel for warp groups of sm_90a has other blocks and more shared memory than the one for all."""
+    path = folder / "halves.so"
+    command = ["attn-compile", INPUTS / "attend_halves.mlir", "--target=nvptx", "--sm=80,90a", "-o", path]
+    subprocess.run(command, check=True)
+    blocks = {}
+    for version in (80, 86, 90, 120):
+        answers, log = call("calls=2", fake=f"version={version}", path=path)
+        assert answers == [[0, ""]] * 3
+        launches = [line for line in of(log, "cuLaunchKernel") if "shared 0 " not in line]
+        blocks[version] = {line.split("block ")[1].split(" stream")[0] for line in launches}
+        assert len(launches) == 2 and len(blocks[version]) == 1
+    shared = blocks[90].pop().removeprefix("384 1 1 shared ")
+    assert blocks[80] == blocks[86] == blocks[120] and shared.isdigit() and int(shared) > 48 * 1024
+    _, log = call(fake="version=90", path=path)
+    assert any(line.endswith(shared) for line in of(log, "cuFuncSetAttribute"))
+    answers, _ = call(fake="version=90 shared=65536", path=path)
+    assert answers[-1][0] == 5 and f"{shared} bytes of shared memory for a block, got 65536" in answers[-1][1]
+
+
 def test_falls_back_to_ptx(call):
     answers, log = call(fake="fail=cuModuleLoadDataEx:209")
     assert answers[-1] == [5, "cuModuleLoadDataEx: error 209: failure"]

@@ -18,7 +18,7 @@ struct CompileOptions {
   std::string target = "cpu";
   std::string cpu = "native";
   /// Architectures of GPUs, as `80,90a`.
-  std::string sm = "80,90";
+  std::string sm = "80,90a";
   /// The assembler for kernels; empty to look for it.
   std::string ptxas;
   /// Whether a library carries its kernels as LLVM IR, for simulation.

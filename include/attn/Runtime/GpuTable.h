@@ -40,13 +40,13 @@ typedef struct {
   void (*launch)(int32_t kernel, const int64_t *geometry, void **parameters);
 } AttnGpuTable;
 
-// Before the images in a library's attn_gpu_images: a header, then `count`
-// records, then the bytes of the images, each at a multiple of 64. All numbers
-// are little-endian.
+// Before the images in a library's attn_gpu_images: a header, then a record an
+// image, then `launches` records of launches, then the bytes of the images,
+// each at a multiple of 64. All numbers are little-endian.
 typedef struct {
-  char magic[8]; // "ATTNGPU1"
+  char magic[8]; // "ATTNGPU2"
   uint32_t count;
-  uint32_t reserved;
+  uint32_t launches;
 } AttnGpuHeader;
 
 typedef enum {
@@ -61,6 +61,15 @@ typedef struct {
   uint64_t offset; // from the header
   uint64_t bytes;
 } AttnGpuImage;
+
+// How a kernel is launched from an image where not as the library says: the
+// grid is the same, the blocks are not.
+typedef struct {
+  uint32_t image;   // its number
+  uint32_t kernel;  // its number, as `launch` has it
+  uint32_t threads; // of a block, in x; 1 in y and z
+  uint32_t shared;  // bytes of dynamic shared memory
+} AttnGpuLaunch;
 
 #ifdef __cplusplus
 }

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "attn/Target/GPU/Passes.h"
+#include "attn/Target/NVVM/Kernels.h"
 
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
@@ -49,12 +50,58 @@ struct ConvertKernels
 };
 } // namespace
 
+namespace {
+/// What is said about a kernel's launches, from before its conversion to after.
+struct Launches {
+  DenseI32ArrayAttr block;            ///< of most architectures
+  SmallVector<Attribute> passthrough; ///< the others', for LLVM
+};
+} // namespace
+
+/// Nothing may take the number of threads for known in a kernel whose blocks
+/// have as many as the architecture wants.
+static std::optional<Launches> takeLaunches(mlir::gpu::GPUFuncOp kernel) {
+  Launches launches;
+  Builder b(kernel.getContext());
+  kernel.walk([&](mlir::gpu::BlockDimOp size) {
+    auto variant = size->getAttrOfType<DictionaryAttr>(nvvm::kVariantAttr);
+    if (!variant)
+      return;
+    auto sm = variant.getAs<StringAttr>("sm");
+    auto threads = variant.getAs<IntegerAttr>("threads"),
+         shared = variant.getAs<IntegerAttr>("shared"),
+         blocks = variant.getAs<IntegerAttr>("blocks");
+    if (!sm || !threads || !shared || !blocks)
+      return;
+    auto name = b.getStringAttr("attn-launch-sm_" + sm.getValue());
+    auto numbers =
+        b.getStringAttr(Twine(threads.getInt()) + "," + Twine(shared.getInt()) +
+                        "," + Twine(blocks.getInt()));
+    launches.passthrough.push_back(b.getArrayAttr({name, numbers}));
+  });
+  if (launches.passthrough.empty())
+    return std::nullopt;
+  launches.block = kernel.getKnownBlockSizeAttr();
+  kernel.removeKnownBlockSizeAttr();
+  return launches;
+}
+
+static void setLaunches(LLVM::LLVMFuncOp kernel, const Launches &launches) {
+  kernel.setPassthroughAttr(
+      ArrayAttr::get(kernel.getContext(), launches.passthrough));
+  if (launches.block)
+    kernel->setAttr(NVVM::NVVMDialect::getReqntidAttrName(), launches.block);
+}
+
 void ConvertKernels::runOnOperation() {
   MLIRContext *context = &getContext();
   auto one = IntegerAttr::get(IntegerType::get(context, 32), 1);
+  llvm::StringMap<Launches> launches;
   for (auto kernel : getOperation().getOps<mlir::gpu::GPUFuncOp>())
     if (kernel.isKernel()) {
       ++numConverted;
+      if (auto taken = takeLaunches(kernel))
+        launches[kernel.getName()] = *taken;
       // Without it ptxas spills a few registers so that more blocks fit.
       kernel->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), one);
     }
@@ -87,4 +134,7 @@ void ConvertKernels::runOnOperation() {
   if (failed(
           applyPartialConversion(getOperation(), target, std::move(patterns))))
     return signalPassFailure();
+  for (auto kernel : getOperation().getOps<LLVM::LLVMFuncOp>())
+    if (auto found = launches.find(kernel.getName()); found != launches.end())
+      setLaunches(kernel, found->second);
 }

@@ -57,7 +57,8 @@ Value FragmentBuilder::greater(Value x, Value y) {
 }
 
 Value FragmentBuilder::maxf(Value x, Value y) {
-  return arith::MaxNumFOp::create(b, loc, x, y);
+  // Not arith's, which becomes comparisons and selections on the way.
+  return LLVM::MaxNumOp::create(b, loc, x, y);
 }
 
 static Value callF32(FragmentBuilder &f, StringRef name, Value x) {

@@ -104,6 +104,16 @@ void emitProject(OpBuilder &b, ProjectOp op, Kernel &kernel);
 void emitElementwise(OpBuilder &b, Operation *op, Kernel &kernel);
 LogicalResult verifyElementwise(Operation *op);
 
+/// Any operation of a kernel; it stays where it is, without a use.
+void emitTileOp(OpBuilder &b, Operation *op, Kernel &kernel);
+/// Whether a memref is a part of the state of a softmax.
+bool isStatePart(Value memref);
+/// Gives a state that is scratch its registers, at `b`.
+void keepInRegisters(OpBuilder &b, memref::AllocOp alloc, Kernel &kernel);
+/// Whether a copy has the same source and destination, as bufferisation leaves
+/// behind.
+bool isIdle(memref::CopyOp copy);
+
 /// attn.finalize and attn.merge.
 void emitFinalize(OpBuilder &b, FinalizeOp op, Kernel &kernel);
 void emitMerge(OpBuilder &b, MergeOp op, Kernel &kernel);

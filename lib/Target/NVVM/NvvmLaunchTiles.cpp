@@ -9,6 +9,7 @@
 
 #include "Kernel.h"
 #include "ScoreModifier.h"
+#include "WarpGroups.h"
 
 #include "attn/Target/NVVM/Passes.h"
 
@@ -18,6 +19,7 @@
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Remarks.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
@@ -60,21 +62,22 @@ SmallVector<Value> getState(Operation *op) {
       .Default([](Operation *) { return SmallVector<Value>(); });
 }
 
-bool isStatePart(Value memref) {
+} // namespace
+
+bool attn::nvvm::isStatePart(Value memref) {
   return llvm::any_of(memref.getUsers(), [&](Operation *user) {
     return llvm::is_contained(getState(user), memref);
   });
 }
 
+bool attn::nvvm::isIdle(memref::CopyOp copy) {
+  return copy.getSource() == copy.getTarget();
+}
+
+namespace {
 /// A state that lives in registers.
 bool isInRegisters(Value memref) {
   return memref.getDefiningOp<memref::AllocOp>() && isStatePart(memref);
-}
-
-/// Whether a copy has the same source and destination, as bufferisation leaves
-/// behind.
-bool isIdle(memref::CopyOp copy) {
-  return copy.getSource() == copy.getTarget();
 }
 
 LogicalResult verifyAcc(Operation *op, Value acc) {
@@ -175,8 +178,9 @@ int64_t chooseRowFragments(ArrayRef<Operation *> ops) {
 class Launcher {
 public:
   Launcher(scf::ForallOp loop, ArrayRef<Operation *> ops, F32Products products,
-           int64_t rowFragments)
-      : loop(loop), ops(ops), b(loop), loc(loop.getLoc()) {
+           int64_t rowFragments, std::optional<WarpGroupPlan> warpGroups)
+      : loop(loop), ops(ops), warpGroups(warpGroups), b(loop),
+        loc(loop.getLoc()) {
     kernel.products = products;
     int64_t fragments = measureStates(ops).first;
     if (fragments == 0) {
@@ -202,12 +206,10 @@ private:
   SmallVector<Value> delinearise(Value task, ArrayRef<Value> bounds);
   void allocateScratch(Value tasks);
   void placeScratch(Value task);
-  void keepInRegisters();
-  void emitStateFill(OpBuilder &builder, linalg::FillOp op);
-  void emit(Operation *op);
 
   scf::ForallOp loop;
   ArrayRef<Operation *> ops;
+  std::optional<WarpGroupPlan> warpGroups; ///< for sm_90a
   OpBuilder b;
   Location loc;
   Kernel kernel;
@@ -282,14 +284,26 @@ void Launcher::buildLaunch(ArrayRef<Value> bounds, Value tasks) {
   SmallVector<Value> ids = delinearise(launch.getBlockIds().x, bounds);
   for (auto [id, variable] : llvm::zip_equal(ids, loop.getInductionVars()))
     variable.replaceAllUsesWith(id);
-  keepInRegisters();
-  placeScratch(launch.getBlockIds().x);
-  loop.getTerminator()->erase();
-  body.getOperations().splice(b.getInsertionPoint(),
-                              loop.getBody()->getOperations());
-  gpu::TerminatorOp::create(b, loc);
   for (Operation *op : ops)
-    emit(op);
+    if (auto alloc = dyn_cast<memref::AllocOp>(op); alloc && isStatePart(alloc))
+      keepInRegisters(b, alloc, kernel);
+  placeScratch(launch.getBlockIds().x);
+  gpu::TerminatorOp::create(b, loc);
+  b.setInsertionPoint(body.getTerminator());
+  if (warpGroups) {
+    scf::IfOp branch =
+        emitWarpGroups(b, loc, *loop.getBody(), kernel.at, *warpGroups);
+    b.setInsertionPoint(branch.elseBlock()->getTerminator());
+  }
+  loop.getTerminator()->erase();
+  b.getInsertionBlock()->getOperations().splice(
+      b.getInsertionPoint(), loop.getBody()->getOperations());
+  for (Operation *op : ops) {
+    OpBuilder builder(op);
+    emitTileOp(builder, op, kernel);
+    if (!isa<memref::AllocOp>(op))
+      op->erase();
+  }
   sharedSize->setAttr("value", b.getI32IntegerAttr(kernel.sharedBytes));
 }
 
@@ -335,18 +349,17 @@ SmallVector<Value> Launcher::delinearise(Value task, ArrayRef<Value> bounds) {
   return ids;
 }
 
-/// Gives every state that is scratch its registers.
-void Launcher::keepInRegisters() {
-  for (Operation *op : ops)
-    if (auto alloc = dyn_cast<memref::AllocOp>(op);
-        alloc && isStatePart(alloc)) {
-      int64_t count = StateAccess::countRegisters(kernel, alloc.getType());
-      auto type = MemRefType::get({count}, alloc.getType().getElementType());
-      kernel.registers[alloc] = memref::AllocaOp::create(b, loc, type);
-    }
+} // namespace
+
+void attn::nvvm::keepInRegisters(OpBuilder &b, memref::AllocOp alloc,
+                                 Kernel &kernel) {
+  int64_t count = StateAccess::countRegisters(kernel, alloc.getType());
+  auto type = MemRefType::get({count}, alloc.getType().getElementType());
+  kernel.registers[alloc] = memref::AllocaOp::create(b, alloc.getLoc(), type);
 }
 
-void Launcher::emitStateFill(OpBuilder &builder, linalg::FillOp op) {
+static void emitStateFill(OpBuilder &builder, linalg::FillOp op,
+                          Kernel &kernel) {
   FragmentBuilder f(builder, op.getLoc(), kernel.at);
   Value memory = op.getOutputs()[0];
   auto type = cast<MemRefType>(memory.getType());
@@ -356,33 +369,31 @@ void Launcher::emitStateFill(OpBuilder &builder, linalg::FillOp op) {
   StateAccess(f, kernel, type).fill(memory, op.getInputs()[0]);
 }
 
-void Launcher::emit(Operation *op) {
-  OpBuilder builder(op);
+void attn::nvvm::emitTileOp(OpBuilder &b, Operation *op, Kernel &kernel) {
   TypeSwitch<Operation *>(op)
-      .Case([&](OnlineAttentionOp one) { emitOnline(builder, one, kernel); })
-      .Case([&](FinalizeOp one) { emitFinalize(builder, one, kernel); })
-      .Case([&](MergeOp one) { emitMerge(builder, one, kernel); })
-      .Case([&](LinearStateOp one) { emitLinearState(builder, one, kernel); })
-      .Case([&](LinearOutputOp one) { emitLinearOutput(builder, one, kernel); })
-      .Case([&](LinearChunkOp one) { emitLinearChunk(builder, one, kernel); })
-      .Case([&](LinearMergeOp one) { emitLinearMerge(builder, one, kernel); })
-      .Case([&](ProjectOp one) { emitProject(builder, one, kernel); })
+      .Case([&](OnlineAttentionOp one) { emitOnline(b, one, kernel); })
+      .Case([&](FinalizeOp one) { emitFinalize(b, one, kernel); })
+      .Case([&](MergeOp one) { emitMerge(b, one, kernel); })
+      .Case([&](LinearStateOp one) { emitLinearState(b, one, kernel); })
+      .Case([&](LinearOutputOp one) { emitLinearOutput(b, one, kernel); })
+      .Case([&](LinearChunkOp one) { emitLinearChunk(b, one, kernel); })
+      .Case([&](LinearMergeOp one) { emitLinearMerge(b, one, kernel); })
+      .Case([&](ProjectOp one) { emitProject(b, one, kernel); })
       .Case([&](linalg::FillOp one) {
         if (isStatePart(one.getOutputs()[0]))
-          return emitStateFill(builder, one);
-        emitElementwise(builder, one, kernel);
+          return emitStateFill(b, one, kernel);
+        emitElementwise(b, one, kernel);
       })
       .Case([&](memref::CopyOp one) {
         if (!isIdle(one))
-          emitElementwise(builder, one, kernel);
+          emitElementwise(b, one, kernel);
       })
       .Case<memref::StoreOp, linalg::LinalgOp>(
-          [&](auto one) { emitElementwise(builder, one, kernel); })
+          [&](auto one) { emitElementwise(b, one, kernel); })
       .Default([](Operation *) {});
-  if (!isa<memref::AllocOp>(op))
-    op->erase();
 }
 
+namespace {
 struct LaunchTilesPass
     : nvvm::impl::AttnNvvmLaunchTilesPassBase<LaunchTilesPass> {
   using AttnNvvmLaunchTilesPassBase::AttnNvvmLaunchTilesPassBase;
@@ -405,6 +416,29 @@ struct LaunchTilesPass
         return signalPassFailure();
   }
 
+  /// The layout for warp groups, if the module is for sm_90a too.
+  std::optional<WarpGroupPlan> planFor90a(ArrayRef<Operation *> ops) {
+    auto module = getOperation()->getParentOfType<ModuleOp>();
+    auto names = module ? module->getAttrOfType<ArrayAttr>("attn.sm") : nullptr;
+    auto online = llvm::find_if(ops, llvm::IsaPred<OnlineAttentionOp>);
+    if (!names || online == ops.end() ||
+        !llvm::is_contained(names.getAsValueRange<StringAttr>(), "90a"))
+      return std::nullopt;
+    std::string reason;
+    std::optional<WarpGroupPlan> plan = planWarpGroups(ops, reason);
+    if (plan) {
+      ++numWarpGroups;
+      return plan;
+    }
+    remark::missed((*online)->getLoc(), remark::RemarkOpts::name("NoWarpGroups")
+                                            .category(DEBUG_TYPE)
+                                            .function(getOperation().getName()))
+        << "sm_90a runs the kernel of the other architectures, without warp "
+           "group products: "
+        << reason;
+    return std::nullopt;
+  }
+
   LogicalResult launch(scf::ForallOp loop) {
     if (loop.getNumResults() != 0)
       return loop.emitOpError()
@@ -422,7 +456,7 @@ struct LaunchTilesPass
         scratch.push_back(op);
     }
     Launcher(loop, ops, tf32 ? F32Products::One : F32Products::Three,
-             rowFragments)
+             rowFragments, planFor90a(ops))
         .build();
     for (Operation *alloc : scratch)
       alloc->erase();

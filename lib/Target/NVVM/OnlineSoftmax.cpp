@@ -7,21 +7,15 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "ScoreModifier.h"
-#include "Staging.h"
+#include "SoftmaxUpdate.h"
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "llvm/Support/MathExtras.h"
-
-#include <limits>
 
 using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::nvvm;
 
 namespace {
-constexpr double kLog2E = 1.4426950408889634;
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 /// Registers of a lane that may hold queries; more stay in shared memory.
 constexpr int64_t kQueryRegisters = 32;
 /// Bytes of a row of keys, and columns of the accumulators of a lane, up to
@@ -30,21 +24,10 @@ constexpr int64_t kShortRow = 256, kFewColumns = 128;
 /// Head sizes whose accumulators a warp has registers for.
 constexpr int64_t kMostColumns = 256;
 
-/// A memref over some of the op's dimensions.
-unsigned positionOf(AffineMap map, unsigned dim) {
-  return *map.getResultPosition(getAffineDimExpr(dim, map.getContext()));
-}
-
-class OnlineEmitter {
+class OnlineEmitter : SoftmaxUpdate {
 public:
   OnlineEmitter(OpBuilder &b, OnlineAttentionOp op, Kernel &kernel)
-      : op(op), kernel(kernel), f(b, op.getLoc(), kernel.at, kernel.products),
-        access(f, kernel, cast<MemRefType>(op.getAcc().getType())),
-        queryMap(mapAt(0)), keyMap(mapAt(1)), valueMap(mapAt(2)),
-        element(cast<MemRefType>(op.getKey().getType()).getElementType()),
-        numRows(dim(op.getQuery(), positionOf(queryMap, D::kQuery))),
-        numKeys(dim(op.getKey(), positionOf(keyMap, D::kKey))),
-        modifier(f, op, numRows, numKeys) {
+      : SoftmaxUpdate(b, op, kernel) {
     depth = FragmentBuilder::depthOf(element);
     headSize = llvm::alignTo(cast<MemRefType>(op.getKey().getType())
                                  .getDimSize(positionOf(keyMap, D::kHeadSize)),
@@ -62,17 +45,7 @@ public:
   void emit();
 
 private:
-  using D = OnlineAttentionOp;
-  using Scores = SmallVector<Accumulator>; ///< [row fragment][key fragment]
-
-  AffineMap mapAt(unsigned index) {
-    return cast<AffineMapAttr>(op.getIndexingMaps()[index]).getValue();
-  }
-  Value dim(Value memref, unsigned position) {
-    return f.b.createOrFold<memref::DimOp>(f.loc, memref, int64_t(position));
-  }
   int64_t steps() const { return headSize / depth; }
-  int64_t keyFragments() const { return keyTile / 8; }
 
   void planShared();
   SharedTile tileAt(Value base, int64_t rows, int64_t columns) {
@@ -82,36 +55,17 @@ private:
   void stageKeys(Value firstKey, Value base);
   void loadQuery();
   Operand leftOperand(int64_t m, int64_t step);
-  void describeRows();
   SoftmaxState emitTiles(const SoftmaxState &state);
   SoftmaxState emitTile(Value firstKey, Value base, const SoftmaxState &state);
   Scores emitScores(const SharedTile &keys);
-  Scores restrict(Scores scores, Value firstKey);
-  Scores applyRanges(Scores scores, Value firstKey);
-  /// Calls with every element of the scores, its row and its column.
-  void forEach(Scores &scores,
-               function_ref<Value(Value, const ScoreRow &, int64_t column)> to);
-  void updateRow(Scores &scores, SoftmaxState &state, int64_t half);
   void emitValues(const SharedTile &values, Scores &scores,
                   SoftmaxState &state);
-  Value reduceWarp(ArrayRef<Value> values, bool isMax);
 
-  OnlineAttentionOp op;
-  Kernel &kernel;
-  FragmentBuilder f;
-  StateAccess access;
-  AffineMap queryMap, keyMap, valueMap;
-  Type element;
-  Value numRows, numKeys;
-  ScoreModifier modifier;
-  int64_t depth, headSize, valueSize, keyTile;
+  int64_t depth, headSize, valueSize;
   bool queryInRegisters;
   int64_t keyBytes = 0, stageBytes = 0;
   Value queryBase;
   SmallVector<Operand> query; ///< [row fragment][step], if in registers
-  SmallVector<ScoreRow> rows; ///< [row fragment][upper, lower half]
-  Value fullBegin, fullEnd;   ///< keys that all rows of the warp see
-  Value hullBegin, hullEnd;   ///< keys outside of which no row sees any
 };
 } // namespace
 
@@ -127,47 +81,18 @@ void OnlineEmitter::planShared() {
   kernel.requireShared(std::max(2 * stageBytes, queryAt + queryBytes));
 }
 
-/// Rows of all groups below each other, as in the state.
 void OnlineEmitter::stageQuery() {
-  auto accType = cast<MemRefType>(op.getAcc().getType());
-  int64_t groups = accType.getDimSize(0), perGroup = accType.getDimSize(1);
-  GlobalRows source(f, op.getQuery(), positionOf(queryMap, D::kHeadSize));
-  bool isGrouped = queryMap.isFunctionOfDim(D::kGroup);
-  bool groupFirst = isGrouped && positionOf(queryMap, D::kGroup) <
-                                     positionOf(queryMap, D::kQuery);
   SharedTile tile =
       tileAt(queryBase, kernel.at.warps * kernel.warpRows(), headSize);
-  stage(f, tile, source, [&](Value row) {
-    Value isThere = f.less(row, f.index(groups * perGroup));
-    row = f.min(row, f.index(groups * perGroup - 1));
-    Value group =
-        f.b.createOrFold<arith::DivUIOp>(f.loc, row, f.index(perGroup));
-    Value i = f.b.createOrFold<arith::RemUIOp>(f.loc, row, f.index(perGroup));
-    isThere = f.both(isThere, f.less(i, numRows));
-    i = f.min(i, f.sub(numRows, f.index(1)));
-    if (!isGrouped)
-      return RowOrigin{isThere, {i}};
-    return groupFirst ? RowOrigin{isThere, {group, i}}
-                      : RowOrigin{isThere, {i, group}};
-  });
+  stage(f, tile, queryRows(), [&](Value row) { return queryOrigin(row); });
 }
 
-/// Keys and values [firstKey, firstKey + keyTile). Values of keys that are not
-/// valid become zero: 0 * NaN must not escape.
+/// Keys and values [firstKey, firstKey + keyTile).
 void OnlineEmitter::stageKeys(Value firstKey, Value base) {
-  GlobalRows keys(f, op.getKey(), positionOf(keyMap, D::kHeadSize)),
-      values(f, op.getValue(), positionOf(valueMap, D::kValueSize));
-  auto origin = [&](Value row, bool isValue) {
-    Value key = f.add(firstKey, row);
-    Value isThere = f.less(key, numKeys);
-    if (Value valid = isValue ? modifier.isValid(key) : Value())
-      isThere = f.both(isThere, valid);
-    return RowOrigin{isThere, {f.min(key, f.sub(numKeys, f.index(1)))}};
-  };
-  stage(f, tileAt(base, keyTile, headSize), keys,
-        [&](Value row) { return origin(row, false); });
-  stage(f, tileAt(f.offset(base, keyBytes), keyTile, valueSize), values,
-        [&](Value row) { return origin(row, true); });
+  stage(f, tileAt(base, keyTile, headSize), keyRows(),
+        [&](Value row) { return keyOrigin(firstKey, row, /*isValue=*/false); });
+  stage(f, tileAt(f.offset(base, keyBytes), keyTile, valueSize), valueRows(),
+        [&](Value row) { return keyOrigin(firstKey, row, /*isValue=*/true); });
   commitStaging(f);
 }
 
@@ -193,38 +118,6 @@ void OnlineEmitter::loadQuery() {
   f.barrier();
 }
 
-/// The extreme of i32 values over all rows of the warp.
-Value OnlineEmitter::reduceWarp(ArrayRef<Value> values, bool isMax) {
-  auto extreme = [&](Value x, Value y) -> Value {
-    if (isMax)
-      return f.max(x, y);
-    return f.min(x, y);
-  };
-  Value result = values.front();
-  for (Value value : values.drop_front())
-    result = extreme(result, value);
-  for (int64_t mask : {4, 8, 16})
-    result = extreme(result, f.shuffleXor(result, mask));
-  return result;
-}
-
-void OnlineEmitter::describeRows() {
-  bool isGrouped = cast<MemRefType>(op.getAcc().getType()).getDimSize(0) > 1;
-  SmallVector<Value> begins, ends;
-  for (const StateRow &row : access.getRows()) {
-    rows.push_back(modifier.describe(row, isGrouped));
-    begins.push_back(rows.back().begin);
-    ends.push_back(rows.back().end);
-  }
-  fullEnd = hullEnd = rows.front().end;
-  if (!op.getMaskAttr() || modifier.needsPredicate())
-    return;
-  fullBegin = reduceWarp(begins, /*isMax=*/true);
-  fullEnd = reduceWarp(ends, /*isMax=*/false);
-  hullBegin = reduceWarp(begins, /*isMax=*/false);
-  hullEnd = reduceWarp(ends, /*isMax=*/true);
-}
-
 OnlineEmitter::Scores OnlineEmitter::emitScores(const SharedTile &keys) {
   Scores scores(kernel.rowFragments * keyFragments(), f.zero());
   for (int64_t step = 0; step < steps(); ++step) {
@@ -241,101 +134,6 @@ OnlineEmitter::Scores OnlineEmitter::emitScores(const SharedTile &keys) {
     }
   }
   return scores;
-}
-
-void OnlineEmitter::forEach(
-    Scores &scores,
-    function_ref<Value(Value, const ScoreRow &, int64_t column)> to) {
-  for (int64_t m = 0; m < kernel.rowFragments; ++m)
-    for (int64_t n = 0; n < keyFragments(); ++n)
-      for (int64_t i = 0; i < 4; ++i) {
-        Value &score = scores[m * keyFragments() + n][i];
-        score = to(score, rows[2 * m + i / 2], 8 * n + i % 2);
-      }
-}
-
-/// Scores outside of the key ranges of their rows become -inf.
-OnlineEmitter::Scores OnlineEmitter::applyRanges(Scores scores,
-                                                 Value firstKey) {
-  Value first = f.toI32(f.add(firstKey, f.mul(kernel.at.quad, 2)));
-  forEach(scores, [&](Value score, const ScoreRow &row, int64_t column) {
-    Value key = f.add(first, f.i32(column));
-    Value isSeen = f.less(key, row.end);
-    if (fullBegin)
-      isSeen = f.both(isSeen, f.lessOrEqual(row.begin, key));
-    return f.select(isSeen, score, f.f32(-kInfinity));
-  });
-  return scores;
-}
-
-/// Modifiers and predicates everywhere, ranges where a row of the warp does not
-/// see all keys of the tile.
-OnlineEmitter::Scores OnlineEmitter::restrict(Scores scores, Value firstKey) {
-  Value first = f.add(firstKey, f.mul(kernel.at.quad, 2));
-  if (!modifier.isScaleOnly() || modifier.needsPredicate() || op.getKeyValid())
-    forEach(scores, [&](Value score, const ScoreRow &row, int64_t column) {
-      Value key = f.add(first, column);
-      if (!modifier.isScaleOnly())
-        score = modifier.modify(score, row, key);
-      if (Value allowed = modifier.isAllowed(row, key))
-        score = f.select(allowed, score, f.f32(-kInfinity));
-      return score;
-    });
-  Value from = f.toI32(firstKey), to = f.add(from, f.i32(keyTile));
-  Value isPartial = f.less(fullEnd, to);
-  if (fullBegin)
-    isPartial = f.b.createOrFold<arith::OrIOp>(f.loc, isPartial,
-                                               f.less(from, fullBegin));
-  SmallVector<Value> flat;
-  for (Accumulator &part : scores)
-    llvm::append_range(flat, part);
-  flat = f.ifElse(isPartial, flat, [&] {
-    SmallVector<Value> masked;
-    for (Accumulator &part : applyRanges(scores, firstKey))
-      llvm::append_range(masked, part);
-    return masked;
-  });
-  for (size_t i = 0; i < scores.size(); ++i)
-    scores[i] = Accumulator(ValueRange(flat).slice(4 * i, 4));
-  return scores;
-}
-
-/// Row `half` of the lane: maximum, probabilities in place of scores, sum, and
-/// the accumulator lowered to the new maximum.
-void OnlineEmitter::updateRow(Scores &scores, SoftmaxState &state,
-                              int64_t half) {
-  int64_t m = half / 2, first = 2 * (half % 2);
-  auto own = MutableArrayRef(scores).slice(m * keyFragments(), keyFragments());
-  Value largest = own[0][first];
-  for (Accumulator &part : own)
-    largest = f.maxf(f.maxf(largest, part[first]), part[first + 1]);
-  largest = f.rowMax(largest);
-  Value factor;
-  if (modifier.isScaleOnly()) {
-    factor = f.f32(op.getScale().convertToDouble() * kLog2E);
-    largest = f.mulf(largest, factor);
-  }
-  Value max = f.maxf(state.max[half], largest);
-  // Nothing seen so far: every difference is to be -inf and not NaN.
-  Value isEmpty = arith::CmpFOp::create(f.b, f.loc, arith::CmpFPredicate::OEQ,
-                                        max, f.f32(-kInfinity));
-  Value subtrahend = f.select(isEmpty, f.f32(0), max);
-  Value lowered = f.exp2(f.subf(state.max[half], subtrahend));
-  Value negative = arith::NegFOp::create(f.b, f.loc, subtrahend), sum;
-  for (Accumulator &part : own)
-    for (int64_t i : {first, first + 1}) {
-      Value exponent =
-          factor ? f.fma(part[i], factor, negative) : f.addf(part[i], negative);
-      part[i] = f.exp2(exponent);
-      sum = sum ? f.addf(sum, part[i]) : part[i];
-    }
-  state.max[half] = max;
-  state.sum[half] = f.fma(state.sum[half], lowered, sum);
-  int64_t columns = access.getColumnFragments();
-  for (Accumulator &part :
-       MutableArrayRef(state.acc).slice(m * columns, columns))
-    for (int64_t i : {first, first + 1})
-      part[i] = f.mulf(part[i], lowered);
 }
 
 void OnlineEmitter::emitValues(const SharedTile &values, Scores &scores,
@@ -364,7 +162,7 @@ SoftmaxState OnlineEmitter::emitTile(Value firstKey, Value base,
     Scores scores = emitScores(tileAt(base, keyTile, headSize));
     scores = restrict(std::move(scores), firstKey);
     for (int64_t half = 0; half < 2 * kernel.rowFragments; ++half)
-      updateRow(scores, next, half);
+      lowerRow(next, half, updateRow(scores, next, half));
     emitValues(tileAt(f.offset(base, keyBytes), keyTile, valueSize), scores,
                next);
     return next.flatten();
@@ -442,8 +240,8 @@ LogicalResult attn::nvvm::verifyOnline(OnlineAttentionOp op) {
     return op.emitOpError()
            << "expected no relative operand: this target does not have it yet";
   AffineMap keyMap = cast<AffineMapAttr>(op.getIndexingMaps()[1]).getValue();
-  int64_t headSize =
-      keyType.getDimSize(positionOf(keyMap, OnlineAttentionOp::kHeadSize));
+  int64_t headSize = keyType.getDimSize(
+      SoftmaxUpdate::positionOf(keyMap, OnlineAttentionOp::kHeadSize));
   if (headSize > kMostColumns || accType.getDimSize(2) > kMostColumns)
     return op.emitOpError() << "expected head sizes of at most " << kMostColumns
                             << " for this target, got " << headSize << " and "

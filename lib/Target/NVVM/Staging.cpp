@@ -13,26 +13,78 @@
 using namespace mlir;
 using namespace mlir::attn::nvvm;
 
+/// Whether a memref is part of one without gaps whose rows are whole chunks:
+/// then so are all distances between rows, known or not.
+static bool isPartOfWideRows(Value memref) {
+  while (auto part = memref.getDefiningOp<memref::SubViewOp>())
+    memref = part.getSource();
+  auto type = cast<MemRefType>(memref.getType());
+  return type.getLayout().isIdentity() && type.getRank() > 0 &&
+         !type.isDynamicDim(type.getRank() - 1) &&
+         type.getShape().back() * type.getElementTypeBitWidth() % 128 == 0;
+}
+
+/// Whether columns are cut off in front that are no whole chunks.
+static bool beginsInsideOfChunk(Value memref) {
+  while (auto part = memref.getDefiningOp<memref::SubViewOp>()) {
+    unsigned width = part.getSourceType().getElementTypeBitWidth();
+    std::optional<int64_t> offset;
+    if (part.getSourceType().getRank() > 0)
+      offset = getConstantIntValue(part.getMixedOffsets().back());
+    if (offset && *offset * width % 128 != 0)
+      return true;
+    memref = part.getSource();
+  }
+  return false;
+}
+
+bool attn::nvvm::hasWideRows(Value memref, unsigned columnPosition) {
+  auto type = cast<MemRefType>(memref.getType());
+  int64_t offset, bytes = type.getElementTypeBitWidth() / 8;
+  SmallVector<int64_t> strides;
+  if (failed(type.getStridesAndOffset(strides, offset)) ||
+      strides[columnPosition] != 1 ||
+      type.getDimSize(columnPosition) * bytes % 16 != 0)
+    return false;
+  if (beginsInsideOfChunk(memref))
+    return false;
+  if (isPartOfWideRows(memref))
+    return true;
+  for (auto [position, stride] : llvm::enumerate(strides))
+    // Rows of one dimension of extent 1 are one row.
+    if (position != columnPosition && type.getDimSize(position) != 1 &&
+        (ShapedType::isDynamic(stride) || stride * bytes % 16 != 0))
+      return false;
+  return true;
+}
+
 GlobalRows::GlobalRows(FragmentBuilder &f, Value memref,
                        unsigned columnPosition)
     : f(f), memref(memref), type(cast<MemRefType>(memref.getType())),
-      columnPosition(columnPosition) {
+      columnPosition(columnPosition),
+      async(hasWideRows(memref, columnPosition)) {
   int64_t staticOffset, bytes = type.getElementTypeBitWidth() / 8;
   SmallVector<int64_t> staticStrides;
-  async = succeeded(type.getStridesAndOffset(staticStrides, staticOffset)) &&
-          staticStrides[columnPosition] == 1 && getColumns() * bytes % 16 == 0;
+  (void)type.getStridesAndOffset(staticStrides, staticOffset);
   auto metadata = memref::ExtractStridedMetadataOp::create(f.b, f.loc, memref);
   for (auto [position, stride] : llvm::enumerate(staticStrides)) {
     bool isKnown = !ShapedType::isDynamic(stride);
     strides.push_back(isKnown ? f.index(stride)
                               : metadata.getStrides()[position]);
-    // Rows of one dimension of extent 1 are one row.
-    if (position != columnPosition && type.getDimSize(position) != 1)
-      async &= isKnown && stride * bytes % 16 == 0;
   }
   Value aligned =
       memref::ExtractAlignedPointerAsIndexOp::create(f.b, f.loc, memref);
   base = f.add(aligned, f.mul(metadata.getOffset(), bytes));
+}
+
+std::optional<int64_t> GlobalRows::getRowBytes() const {
+  if (strides.size() != 2)
+    return std::nullopt;
+  std::optional<int64_t> stride =
+      getConstantIntValue(strides[1 - columnPosition]);
+  if (!stride)
+    return std::nullopt;
+  return *stride * type.getElementTypeBitWidth() / 8;
 }
 
 Value GlobalRows::rowAddress(ValueRange indices) const {
@@ -50,14 +102,14 @@ Value GlobalRows::load(ValueRange indices, Value column) const {
   return memref::LoadOp::create(f.b, f.loc, memref, at);
 }
 
-namespace {
-Value toGlobalPointer(FragmentBuilder &f, Value address) {
+Value attn::nvvm::toGlobalPointer(FragmentBuilder &f, Value address) {
   Value wide =
       arith::IndexCastOp::create(f.b, f.loc, f.b.getI64Type(), address);
   return LLVM::IntToPtrOp::create(
       f.b, f.loc, LLVM::LLVMPointerType::get(f.b.getContext(), 1), wide);
 }
 
+namespace {
 /// The threads share `count` pieces of work, piece after piece, without a loop.
 void deal(FragmentBuilder &f, int64_t count, function_ref<void(Value)> body) {
   int64_t threads = f.at.threads();

@@ -15,16 +15,23 @@
 
 namespace mlir::attn::nvvm {
 
+/// Whether 16 bytes of a row can be copied at once: columns lie side by side
+/// and all strides are known to be whole multiples of 16 bytes.
+bool hasWideRows(Value memref, unsigned columnPosition);
+
+/// An address, an `index`, as !llvm.ptr<1>.
+Value toGlobalPointer(FragmentBuilder &f, Value address);
+
 /// Rows of a memref in global memory: one of its dimensions is the columns, the
 /// others tell rows apart.
 class GlobalRows {
 public:
   GlobalRows(FragmentBuilder &f, Value memref, unsigned columnPosition);
 
-  /// Whether 16 bytes of a row can be copied at once: columns lie side by side
-  /// and all strides are known to be whole multiples of 16 bytes.
   bool isAsync() const { return async; }
   int64_t getColumns() const { return type.getDimSize(columnPosition); }
+  /// From a row to the next, if there is one dimension of rows and it is known.
+  std::optional<int64_t> getRowBytes() const;
   /// The address of a row's first column; `indices` are those of the other
   /// dimensions in order.
   Value rowAddress(ValueRange indices) const;

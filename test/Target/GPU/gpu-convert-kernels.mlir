@@ -19,6 +19,24 @@ gpu.module @attn_kernels {
 
 // -----
 
+// Blocks have as many threads as the architecture wants: nothing is said of their number but to LLVM.
+
+// CHECK-LABEL: llvm.func @chosen
+// CHECK-SAME: nvvm.reqntid = array<i32: 128, 1, 1>
+// CHECK-SAME: passthrough = {{\[\[}}"attn-launch-sm_90a", "384,1024,1"{{\]\]}}
+// CHECK: nvvm.read.ptx.sreg.ntid.x : i32
+// CHECK: nvvm.read.ptx.sreg.tid.x : i32
+gpu.module @attn_kernels {
+  gpu.func @chosen(%to: memref<?xindex>) kernel attributes {known_block_size = array<i32: 128, 1, 1>} {
+    %n = gpu.block_dim x {attn.variant = {blocks = 1 : i64, shared = 1024 : i64, sm = "90a", threads = 384 : i64}}
+    %i = gpu.thread_id x
+    memref.store %n, %to[%i] : memref<?xindex>
+    gpu.return
+  }
+}
+
+// -----
+
 gpu.module @attn_kernels {
   gpu.func @negative_reduce(%x: f32, %to: memref<f32>) kernel {
     // expected-error @+1 {{failed to legalize operation 'gpu.subgroup_reduce'}}

@@ -13,6 +13,12 @@
 
 namespace mlir::attn::nvvm {
 
+/// On a `gpu.block_dim` in a kernel: with the dictionary's number of `threads`
+/// and bytes of dynamic `shared` memory a block runs what was made for the
+/// architecture `sm`, and with any other number what all can run. So many
+/// `blocks` are to fit on a multiprocessor.
+constexpr StringLiteral kVariantAttr = "attn.variant";
+
 /// Whether tiling makes of an operation on whole sequences what
 /// attn-nvvm-launch-tiles has kernels for.
 bool hasKernel(Operation *op);

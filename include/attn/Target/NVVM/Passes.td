@@ -19,6 +19,11 @@ def AttnNvvmLaunchTilesPass : Pass<"attn-nvvm-launch-tiles", "func::FuncOp"> {
     asynchronous copies a tile ahead. States that are scratch of the iteration live in registers. Where the number of
     iterations is not known, the launch is guarded against none. Loops without tile-level operations are left alone.
 
+    If the module's `attn.sm` names 90a, a streaming softmax on f16 or bf16 has a second body for it, in which one warp
+    group copies and others multiply with `wgmma`. A block knows by its number of threads which of the two it runs: the
+    attribute `attn.variant` of the `gpu.block_dim` has the launch that sm_90a needs. A remark says what keeps a kernel
+    from that.
+
     Products of f32 are three products of tf32, which keeps 22 bits of the operands; `tf32` makes them one.
 
     Before:
@@ -73,6 +78,7 @@ def AttnNvvmLaunchTilesPass : Pass<"attn-nvvm-launch-tiles", "func::FuncOp"> {
   ];
   let statistics = [
     Statistic<"numLaunched", "num-launched", "parallel loops that became kernels">,
+    Statistic<"numWarpGroups", "num-warp-groups", "kernels with a second body for warp groups">,
     Statistic<"numEmitted", "num-emitted", "tile-level operations that became code on fragments">
   ];
   let dependentDialects = ["affine::AffineDialect", "arith::ArithDialect", "gpu::GPUDialect", "LLVM::LLVMDialect",

@@ -1,0 +1,194 @@
+//===- SoftmaxUpdate.cpp - between the products of attention --------------===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Masks, modifiers and the streaming update, on the fragments of a lane.
+//
+//===----------------------------------------------------------------------===//
+
+#include "SoftmaxUpdate.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+#include <limits>
+
+using namespace mlir;
+using namespace mlir::attn;
+using namespace mlir::attn::nvvm;
+
+namespace {
+constexpr double kLog2E = 1.4426950408889634;
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+} // namespace
+
+SoftmaxUpdate::SoftmaxUpdate(OpBuilder &b, OnlineAttentionOp op, Kernel &kernel)
+    : op(op), kernel(kernel), f(b, op.getLoc(), kernel.at, kernel.products),
+      access(f, kernel, cast<MemRefType>(op.getAcc().getType())),
+      queryMap(mapAt(0)), keyMap(mapAt(1)), valueMap(mapAt(2)),
+      element(cast<MemRefType>(op.getKey().getType()).getElementType()),
+      numRows(dim(op.getQuery(), positionOf(queryMap, D::kQuery))),
+      numKeys(dim(op.getKey(), positionOf(keyMap, D::kKey))),
+      modifier(f, op, numRows, numKeys) {}
+
+RowOrigin SoftmaxUpdate::queryOrigin(Value row) {
+  auto accType = cast<MemRefType>(op.getAcc().getType());
+  int64_t groups = accType.getDimSize(0), perGroup = accType.getDimSize(1);
+  bool isGrouped = queryMap.isFunctionOfDim(D::kGroup);
+  bool groupFirst = isGrouped && positionOf(queryMap, D::kGroup) <
+                                     positionOf(queryMap, D::kQuery);
+  Value isThere = f.less(row, f.index(groups * perGroup));
+  row = f.min(row, f.index(groups * perGroup - 1));
+  Value group = f.b.createOrFold<arith::DivUIOp>(f.loc, row, f.index(perGroup));
+  Value i = f.b.createOrFold<arith::RemUIOp>(f.loc, row, f.index(perGroup));
+  isThere = f.both(isThere, f.less(i, numRows));
+  i = f.min(i, f.sub(numRows, f.index(1)));
+  if (!isGrouped)
+    return {isThere, {i}};
+  return groupFirst ? RowOrigin{isThere, {group, i}}
+                    : RowOrigin{isThere, {i, group}};
+}
+
+RowOrigin SoftmaxUpdate::keyOrigin(Value firstKey, Value row, bool isValue) {
+  Value key = f.add(firstKey, row);
+  Value isThere = f.less(key, numKeys);
+  if (Value valid = isValue ? modifier.isValid(key) : Value())
+    isThere = f.both(isThere, valid);
+  return {isThere, {f.min(key, f.sub(numKeys, f.index(1)))}};
+}
+
+Value SoftmaxUpdate::reduceWarp(ArrayRef<Value> values, bool isMax) {
+  auto extreme = [&](Value x, Value y) -> Value {
+    if (isMax)
+      return f.max(x, y);
+    return f.min(x, y);
+  };
+  Value result = values.front();
+  for (Value value : values.drop_front())
+    result = extreme(result, value);
+  for (int64_t mask : {4, 8, 16})
+    result = extreme(result, f.shuffleXor(result, mask));
+  return result;
+}
+
+void SoftmaxUpdate::describeRows() {
+  bool isGrouped = cast<MemRefType>(op.getAcc().getType()).getDimSize(0) > 1;
+  SmallVector<Value> begins, ends;
+  for (const StateRow &row : access.getRows()) {
+    rows.push_back(modifier.describe(row, isGrouped));
+    begins.push_back(rows.back().begin);
+    ends.push_back(rows.back().end);
+  }
+  fullEnd = hullEnd = rows.front().end;
+  if (!op.getMaskAttr() || modifier.needsPredicate())
+    return;
+  fullBegin = reduceWarp(begins, /*isMax=*/true);
+  fullEnd = reduceWarp(ends, /*isMax=*/false);
+  hullBegin = reduceWarp(begins, /*isMax=*/false);
+  hullEnd = reduceWarp(ends, /*isMax=*/true);
+}
+
+void SoftmaxUpdate::forEach(
+    Scores &scores,
+    function_ref<Value(Value, const ScoreRow &, int64_t column)> to) {
+  for (int64_t m = 0; m < kernel.rowFragments; ++m)
+    for (int64_t n = 0; n < keyFragments(); ++n)
+      for (int64_t i = 0; i < 4; ++i) {
+        Value &score = scores[m * keyFragments() + n][i];
+        score = to(score, rows[2 * m + i / 2], 8 * n + i % 2);
+      }
+}
+
+/// Scores outside of the key ranges of their rows become -inf.
+SoftmaxUpdate::Scores SoftmaxUpdate::applyRanges(Scores scores,
+                                                 Value firstKey) {
+  Value first = f.toI32(f.add(firstKey, f.mul(kernel.at.quad, 2)));
+  forEach(scores, [&](Value score, const ScoreRow &row, int64_t column) {
+    Value key = f.add(first, f.i32(column));
+    Value isSeen = f.less(key, row.end);
+    if (fullBegin)
+      isSeen = f.both(isSeen, f.lessOrEqual(row.begin, key));
+    return f.select(isSeen, score, f.f32(-kInfinity));
+  });
+  return scores;
+}
+
+SoftmaxUpdate::Scores SoftmaxUpdate::restrict(Scores scores, Value firstKey) {
+  Value first = f.add(firstKey, f.mul(kernel.at.quad, 2));
+  if (!modifier.isScaleOnly() || modifier.needsPredicate() || op.getKeyValid())
+    forEach(scores, [&](Value score, const ScoreRow &row, int64_t column) {
+      Value key = f.add(first, column);
+      if (!modifier.isScaleOnly())
+        score = modifier.modify(score, row, key);
+      if (Value allowed = modifier.isAllowed(row, key))
+        score = f.select(allowed, score, f.f32(-kInfinity));
+      return score;
+    });
+  Value from = f.toI32(firstKey), to = f.add(from, f.i32(keyTile));
+  Value isPartial = f.less(fullEnd, to);
+  if (fullBegin)
+    isPartial = f.b.createOrFold<arith::OrIOp>(f.loc, isPartial,
+                                               f.less(from, fullBegin));
+  SmallVector<Value> flat;
+  for (Accumulator &part : scores)
+    llvm::append_range(flat, part);
+  flat = f.ifElse(isPartial, flat, [&] {
+    SmallVector<Value> masked;
+    for (Accumulator &part : applyRanges(scores, firstKey))
+      llvm::append_range(masked, part);
+    return masked;
+  });
+  for (size_t i = 0; i < scores.size(); ++i)
+    scores[i] = Accumulator(ValueRange(flat).slice(4 * i, 4));
+  return scores;
+}
+
+Value SoftmaxUpdate::updateRow(Scores &scores, SoftmaxState &state,
+                               int64_t half) {
+  int64_t m = half / 2, first = 2 * (half % 2);
+  auto own = MutableArrayRef(scores).slice(m * keyFragments(), keyFragments());
+  // Rows of one fragment make too few chains of reductions to keep the lanes
+  // busy: two of each then.
+  int64_t chains = kernel.rowFragments == 1 ? 2 : 1;
+  auto reduce = [&](Value(&sums)[2], int64_t chain, Value x, bool isMax) {
+    Value &sum = sums[chain % chains];
+    sum = !sum ? x : isMax ? f.maxf(sum, x) : f.addf(sum, x);
+  };
+  Value extremes[2], sums[2];
+  for (Accumulator &part : own)
+    for (int64_t i : {0, 1})
+      reduce(extremes, i, part[first + i], /*isMax=*/true);
+  if (extremes[1])
+    extremes[0] = f.maxf(extremes[0], extremes[1]);
+  Value largest = f.rowMax(extremes[0]);
+  Value factor;
+  if (modifier.isScaleOnly()) {
+    factor = f.f32(op.getScale().convertToDouble() * kLog2E);
+    largest = f.mulf(largest, factor);
+  }
+  Value max = f.maxf(state.max[half], largest);
+  // Nothing seen so far: every difference is to be -inf and not NaN.
+  Value isEmpty = arith::CmpFOp::create(f.b, f.loc, arith::CmpFPredicate::OEQ,
+                                        max, f.f32(-kInfinity));
+  Value subtrahend = f.select(isEmpty, f.f32(0), max);
+  Value lowered = f.exp2(f.subf(state.max[half], subtrahend));
+  Value negative = arith::NegFOp::create(f.b, f.loc, subtrahend);
+  for (Accumulator &part : own)
+    for (int64_t i : {0, 1}) {
+      Value &score = part[first + i];
+      Value exponent =
+          factor ? f.fma(score, factor, negative) : f.addf(score, negative);
+      score = f.exp2(exponent);
+      reduce(sums, i, score, /*isMax=*/false);
+    }
+  Value sum = sums[1] ? f.addf(sums[0], sums[1]) : sums[0];
+  state.max[half] = max;
+  state.sum[half] = f.fma(state.sum[half], lowered, sum);
+  return lowered;
+}
+
+void SoftmaxUpdate::lowerRow(SoftmaxState &state, int64_t half, Value factor) {
+  int64_t columns = access.getColumnFragments(), first = 2 * (half % 2);
+  for (Accumulator &part :
+       MutableArrayRef(state.acc).slice(half / 2 * columns, columns))
+    for (int64_t i : {first, first + 1})
+      part[i] = f.mulf(part[i], factor);
+}

@@ -1,0 +1,89 @@
+//===- SoftmaxUpdate.h - between the products of attention ------*- C++ -*-===//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What every kernel for attn.online_attention does, whichever instructions
+// form its products: where rows come from, which keys they see, and the update
+// of the softmax by a tile of scores.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_LIB_TARGET_NVVM_SOFTMAXUPDATE_H
+#define ATTN_LIB_TARGET_NVVM_SOFTMAXUPDATE_H
+
+#include "ScoreModifier.h"
+#include "Staging.h"
+
+namespace mlir::attn::nvvm {
+
+class SoftmaxUpdate {
+public:
+  SoftmaxUpdate(OpBuilder &b, OnlineAttentionOp op, Kernel &kernel);
+
+  /// The position in a memref's map of one of the operation's dimensions.
+  static unsigned positionOf(AffineMap map, unsigned dim) {
+    return *map.getResultPosition(getAffineDimExpr(dim, map.getContext()));
+  }
+
+protected:
+  using D = OnlineAttentionOp;
+  using Scores = SmallVector<Accumulator>; ///< [row fragment][key fragment]
+
+  AffineMap mapAt(unsigned index) {
+    return cast<AffineMapAttr>(op.getIndexingMaps()[index]).getValue();
+  }
+  Value dim(Value memref, unsigned position) {
+    return f.b.createOrFold<memref::DimOp>(f.loc, memref, int64_t(position));
+  }
+  int64_t keyFragments() const { return keyTile / 8; }
+
+  GlobalRows queryRows() {
+    return GlobalRows(f, op.getQuery(), positionOf(queryMap, D::kHeadSize));
+  }
+  GlobalRows keyRows() {
+    return GlobalRows(f, op.getKey(), positionOf(keyMap, D::kHeadSize));
+  }
+  GlobalRows valueRows() {
+    return GlobalRows(f, op.getValue(), positionOf(valueMap, D::kValueSize));
+  }
+  /// Rows of all groups below each other, as in the state.
+  RowOrigin queryOrigin(Value row);
+  /// Rows of a tile that begins at `firstKey`. Values of keys that are not
+  /// valid become zero: 0 * NaN must not escape.
+  RowOrigin keyOrigin(Value firstKey, Value row, bool isValue);
+
+  /// Finds the keys that the rows of the warp see: must be called before any
+  /// of the functions below.
+  void describeRows();
+  /// Modifiers and predicates everywhere, ranges where a row of the warp does
+  /// not see all keys of the tile.
+  Scores restrict(Scores scores, Value firstKey);
+  /// Row `half` of the lane: maximum, probabilities in place of scores, and
+  /// sum. Returns the factor that lowers the accumulator to the new maximum.
+  Value updateRow(Scores &scores, SoftmaxState &state, int64_t half);
+  void lowerRow(SoftmaxState &state, int64_t half, Value factor);
+
+  OnlineAttentionOp op;
+  Kernel &kernel;
+  FragmentBuilder f;
+  StateAccess access;
+  AffineMap queryMap, keyMap, valueMap;
+  Type element;
+  Value numRows, numKeys;
+  ScoreModifier modifier;
+  int64_t keyTile = 0;        ///< set by who derives from this
+  SmallVector<ScoreRow> rows; ///< [row fragment][upper, lower half]
+  Value fullBegin, fullEnd;   ///< keys that all rows of the warp see
+  Value hullBegin, hullEnd;   ///< keys outside of which no row sees any
+
+private:
+  Scores applyRanges(Scores scores, Value firstKey);
+  /// Calls with every element of the scores, its row and its column.
+  void forEach(Scores &scores,
+               function_ref<Value(Value, const ScoreRow &, int64_t column)> to);
+  /// The extreme of i32 values over all rows of the warp.
+  Value reduceWarp(ArrayRef<Value> values, bool isMax);
+};
+
+} // namespace mlir::attn::nvvm
+
+#endif // ATTN_LIB_TARGET_NVVM_SOFTMAXUPDATE_H

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The kernels that only sm_90a has, against the meaning: warp groups with wgmma, over lengths, masks, types, head sizes and
+layouts, and what they leave to the kernels of the other architectures."""
+
+import shutil
+
+import engines
+import pytest
+from attention_case import Case
+from masks import AllOf, AnyOf, Causal, Global, Window
+from simulated import Simulated
+
+pytestmark = pytest.mark.skipif(not shutil.which("attn-compile"), reason="attn-compile is not built")
+
+TYPES = ["float16", "bfloat16"]
+
+
+class WarpGroups(Simulated):
+    sm = "90a"
+
+    @staticmethod
+    def check_report(report):
+        kernels = [line for line in report.splitlines() if line.startswith("kernel")]
+        assert kernels and all(", wgmma " in line and ", mma " not in line for line in kernels), report
+
+
+class WithoutWarpGroups(Simulated):
+    sm = "90a"
+
+    @staticmethod
+    def check_report(report):
+        assert ", wgmma " not in report, report
+
+
+class Mixed(Simulated):
+    sm = "90a"
+
+    @staticmethod
+    def check_report(report):
+        assert ", wgmma " in report and ", mma " in report, report
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("d", [64, 128])
+@pytest.mark.parametrize("mask", [None, Causal(), Window(31, 0)], ids=str)
+def test_masks_and_types(mask, d, dtype):
+    engines.check(Case(n=150, m=170, d=d, heads=1, mask=mask, lse=True, dtype=dtype), WarpGroups)
+
+
+@pytest.mark.parametrize("lengths", [(1, 1), (1, 300), (70, 5), (65, 127), (128, 128), (129, 129), (40, 700)], ids=str)
+def test_lengths(lengths):
+    n, m = lengths
+    engines.check(Case(n=n, m=m, d=64, heads=1, lse=True, dtype="float16"), WarpGroups)
+
+
+@pytest.mark.parametrize("n", [49, 64, 80, 128, 200])
+def test_static_lengths(n):
+    """One or two groups that multiply, the last one not full."""
+    engines.check(Case(n=n, m=150, d=64, heads=2, mask=Causal(), dtype="bfloat16", dynamic=False), WarpGroups)
+
+
+@pytest.mark.parametrize("d, e", [(16, 48), (32, 32), (40, 72), (80, 80), (96, 112), (128, 64), (192, 128), (256, 256)])
+def test_head_sizes(d, e):
+    engines.check(Case(n=70, m=150, d=d, e=e, heads=1, dtype="bfloat16", mask=Causal()), WarpGroups)
+
+
+@pytest.mark.parametrize("layout", ["bhi", "bih", "hi", "ih"])
+@pytest.mark.parametrize("group", [1, 2, 8])
+def test_layouts_and_groups(layout, group):
+    case = Case(n=37, m=140, d=32, heads=8, group=group, layout=layout, mask=Causal(), dtype="float16")
+    engines.check(case, WarpGroups)
+
+
+@pytest.mark.parametrize("mask", [Window(4, 4, 3), AllOf((Causal(), Window(40, 40, 2))), AnyOf((Window(3, 0), Window(24, 0, 8)))], ids=str)
+def test_sparse_masks(mask):
+    engines.check(Case(n=97, m=97, d=32, heads=1, mask=mask, lse=True, dtype="float16"), WarpGroups)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"bias": "bhij"},
+        {"bias": "hr"},
+        {"key_valid": "bj"},
+        {"softcap": 2.0},
+        {"scale": -0.3},
+        {"score_mod": "alibi"},
+        {"bias": "hij", "key_valid": "j", "softcap": 3.0, "mask": Causal()},
+        {"spread": 30.0},
+    ],
+    ids=str,
+)
+def test_scores(changes):
+    engines.check(Case(**{"n": 50, "m": 150, "d": 32, "heads": 2, "lse": True, "dtype": "float16", **changes}), WarpGroups)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dtype": "float32"},
+        {"d": 33},
+        {"n": 20, "dynamic": False},
+    ],
+    ids=str,
+)
+def test_falls_back(changes):
+    case = Case(**{"n": 150, "m": 100, "d": 32, "heads": 2, "dtype": "float16", **changes})
+    engines.check(case, WithoutWarpGroups)
+
+
+def test_mixes():
+    """Rows of global tokens have several ranges of keys, which only the other kernel takes."""
+    mask = AnyOf((Window(12, 12), Global((0, 60), "both", "top_left")))
+    engines.check(Case(n=70, m=100, d=32, heads=1, mask=mask, dtype="float16"), Mixed)
