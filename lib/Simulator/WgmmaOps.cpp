@@ -147,7 +147,10 @@ Step attn::sim::wgmma(Warp &w, const Inst &i) {
         sum += sign * a[row][k] * b[k][column];
       w.cells[i.dst + e].lane[lane] = storeF32(sum);
     }
-  ++w.launch->counts.wgmma;
-  w.launch->counts.mmaFlops += 2ull * 16 * n * depth; // a quarter of the group
+  Counts &counts = w.launch->counts;
+  ++counts.wgmma;
+  uint64_t flops = 2ull * 16 * n * depth; // a quarter of the group
+  counts.mmaFlops += flops;
+  (input == MmaInput::TF32 ? counts.wgmmaTf32 : counts.wgmmaHalf) += flops;
   return Step::Next;
 }
