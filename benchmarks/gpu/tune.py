@@ -13,6 +13,7 @@ import argparse
 import dataclasses
 import itertools
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,8 @@ from typing import Any
 from cases import CASES, Case
 
 ROOT = Path(__file__).resolve().parents[2]
+# What attn-compile notes before the phase target, where it runs that itself.
+NOTE = 'module attributes {{attn.target = "nvptx", attn.sm = ["{sm}"], attn.cpu = "x86-64", attn.cpu_features = ""}} {{'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +63,8 @@ def predict(case: Case, tile: Tile, options: argparse.Namespace, folder: Path) -
     source.write_text(case.ir())
     flags = ["--target=nvptx", f"--sm={options.sm}"]
     run(tools / "attn-compile", source, *flags, "--emit=mlir", "--to=rewrite", "-o", raised)
-    run(tools / "attn-opt", raised, f"--attn-gpu-tile-pipeline=query-tile={tile.rows}", "-o", tiled)
+    text = run(tools / "attn-opt", raised, f"--attn-gpu-tile-pipeline=query-tile={tile.rows}")
+    tiled.write_text(re.sub(r"^module \{", NOTE.format(sm=options.sm), text, count=1, flags=re.M))
     sizes = f"row-fragments={tile.row_fragments} key-tile={tile.keys}"
     run(tools / "attn-opt", tiled, f"--attn-gpu-target-pipeline={sizes}", "-o", target)
     run(tools / "attn-compile", target, "--from=emit", *flags, "--embed-ir", "-o", library)

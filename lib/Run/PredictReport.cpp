@@ -46,7 +46,7 @@ static void printKernel(llvm::raw_ostream &os, const PredictedKernel &kernel,
        << llvm::format(" %.3g", prediction.busy[i]);
   if (launch.counts.mmaFlops)
     os << llvm::format(
-        "\n        %.4g TFLOP/s, %.0f%% of the tensor cores' peak",
+        "\n        tensor cores do %.4g TFLOP/s, %.0f%% of their peak",
         double(launch.counts.mmaFlops) / prediction.ms / 1e9,
         100 * prediction.tensorShare);
   os << "\n";
