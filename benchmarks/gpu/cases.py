@@ -49,6 +49,10 @@ class Case:
         tensor = f"tensor<1x{heads}x?x{self.d}x{self.dtype}>"
         return TEMPLATE.format(type=tensor, mask=MASKS[self.mask])
 
+    def dims(self, n: int) -> list[str]:
+        """The length, for attn-run: the compiler calls that of queries N0 and that of keys N1."""
+        return [f"--dim=N0={n}", f"--dim=N1={n}"]
+
     def flops(self, n: int) -> float:
         """Of the two products, as FlashAttention counts them."""
         pairs = {"full": n * n, "causal": n * n / 2, "window": n * min(n, 256)}[self.mask]
@@ -66,5 +70,11 @@ CASES = [
 LENGTHS = (1024, 4096, 16384)
 # Forms that have no kernel yet hold all scores in memory.
 FORM_LENGTHS = (1024, 4096)
+
+
+def lengths(case: Case) -> tuple[int, ...]:
+    return FORM_LENGTHS if case.form else LENGTHS
+
+
 # Small enough for the simulator, and no multiple of a tile.
 CHECKED = 150

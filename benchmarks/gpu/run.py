@@ -3,7 +3,8 @@
 
 usage: python benchmarks/gpu/run.py [--folder build/gpu] [--output gpu.json] [--cases part,of,names] [--seconds 1]
 
-It needs this repository's Python files and the folder, nothing else; peers that are not installed are passed over, with
+It needs this repository's Python files and the folder, nothing else; where build.py has predicted times for the device,
+they stand beside the measured ones; peers that are not installed are passed over, with
 the reason in the output. Exit status 2: there is no GPU, or no PyTorch that sees one.
 """
 
@@ -20,7 +21,7 @@ from typing import Any, Callable
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "python"))
-from cases import CASES, FORM_LENGTHS, HEADS, LENGTHS, Case  # noqa: E402
+from cases import CASES, HEADS, Case, lengths  # noqa: E402
 from peers import PEERS  # noqa: E402
 
 TOLERANCES = {"f16": 3e-3, "bf16": 2e-2, "f32": 1e-4}  # of the largest value
@@ -100,6 +101,14 @@ def simulated(case: Case, library: Any, folder: Path) -> dict[str, Any]:
     return {"simulator_difference": distance(library.main(*inputs), torch.from_numpy(numpy.load(path)).cuda())}
 
 
+def predicted(device: str, folder: Path) -> dict[str, Any]:
+    """What build.py predicted for this device, by case and length."""
+    path = folder / "predictions.json"
+    machines = json.loads(path.read_text()) if path.is_file() else {}
+    words = device.lower().replace(" ", "")
+    return next((cases for machine, cases in machines.items() if machine in words), {})
+
+
 def attempt(record: dict[str, Any], body: Callable[[], dict[str, Any]]) -> None:
     """Whatever goes wrong is a line of the record, and the rest goes on."""
     try:
@@ -164,6 +173,7 @@ def main() -> int:
     build = json.loads((options.folder / "build.json").read_text())
     report: dict[str, Any] = {"machine": machine(), "build": build, "records": []}
     wanted = [part for part in options.cases.split(",") if part]
+    predictions = predicted(report["machine"]["device"], options.folder)
     for case in CASES:
         path = options.folder / f"{case.name}.so"
         if not path.is_file() or (wanted and not any(part in case.name for part in wanted)):
@@ -172,8 +182,13 @@ def main() -> int:
         check: dict[str, Any] = {"case": case.name}
         attempt(check, lambda case=case, library=library: simulated(case, library, options.folder))
         report["records"].append(check)
-        for n in FORM_LENGTHS if case.form else LENGTHS:
+        for n in lengths(case):
             record = measure(case, n, library, options.seconds)
+            prediction = predictions.get(case.name, {}).get(str(n), {})
+            if "ms" in prediction:
+                record["predicted_ms"], record["predicted_bound"] = prediction["ms"], prediction["bound"]
+                if "ms" in record:
+                    record["predicted_share"] = prediction["ms"] / record["ms"]
             report["records"].append(record)
             print(json.dumps(record), flush=True)
             options.output.write_text(json.dumps(report, indent=1))

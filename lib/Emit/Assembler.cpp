@@ -116,8 +116,9 @@ private:
 };
 } // namespace
 
-static LogicalResult runTool(ArrayRef<std::string> command,
-                             std::string &error) {
+/// Runs a program; gives what it prints.
+static FailureOr<std::string> runTool(ArrayRef<std::string> command,
+                                      std::string &error) {
   TemporaryFile log("log", error);
   if (!error.empty())
     return failure();
@@ -128,7 +129,7 @@ static LogicalResult runTool(ArrayRef<std::string> command,
   int status = llvm::sys::ExecuteAndWait(
       command.front(), arguments, std::nullopt, redirects, 0, 0, &reason);
   if (status == 0)
-    return success();
+    return log.read(error);
   error = "'" + command.front() + "' failed";
   std::string unread;
   if (auto text = log.read(unread); succeeded(text) && !text->empty())
@@ -149,6 +150,18 @@ FailureOr<std::string> mlir::attn::assemblePtx(StringRef ptxas, StringRef ptx,
                      error)))
     return failure();
   return output.read(error);
+}
+
+FailureOr<std::string> mlir::attn::describePtx(StringRef ptxas, StringRef ptx,
+                                               StringRef sm,
+                                               std::string &error) {
+  error.clear();
+  TemporaryFile input("ptx", error), output("cubin", error);
+  if (!input.write(ptx, error))
+    return failure();
+  return runTool({ptxas.str(), "-O3", "-v", ("-arch=sm_" + sm).str(), "-o",
+                  output.path.str().str(), input.path.str().str()},
+                 error);
 }
 
 FailureOr<std::string> mlir::attn::makeFatbin(StringRef fatbinary,

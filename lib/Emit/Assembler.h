@@ -25,6 +25,10 @@ std::optional<std::string> findCudaTool(StringRef name, StringRef given);
 FailureOr<std::string> assemblePtx(StringRef ptxas, StringRef ptx, StringRef sm,
                                    std::string &error);
 
+/// What the assembler says of the kernels in PTX text: `ptxas -v`.
+FailureOr<std::string> describePtx(StringRef ptxas, StringRef ptx, StringRef sm,
+                                   std::string &error);
+
 /// A file for one or all architectures, by NVIDIA's fatbinary.
 struct FatbinPart {
   std::string sm, ptx, cubin; // cubin may be empty

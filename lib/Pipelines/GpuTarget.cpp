@@ -32,8 +32,12 @@ static void addCleanUp(OpPassManager &manager) {
 }
 
 /// On buffers: every computation becomes a launch, and every launch a kernel.
-static void addLaunchPasses(OpPassManager &manager) {
-  nvvm::addKernelPasses(manager);
+static void addLaunchPasses(OpPassManager &manager,
+                            const GpuPipelineOptions &options) {
+  nvvm::AttnNvvmLaunchTilesPassOptions tiles;
+  tiles.rowFragments = options.rowFragments;
+  tiles.keyTile = options.keyTile;
+  nvvm::addKernelPasses(manager, tiles);
   manager.addNestedPass<func::FuncOp>(createAttnGPULaunchLinalgPass());
   manager.addPass(createAttnCPUReturnByArgumentPass());
   addCleanUp(manager);
@@ -99,20 +103,25 @@ static void addHostPasses(OpPassManager &manager) {
   manager.addPass(createAttnCPUExportEntriesPass());
 }
 
-void mlir::attn::buildGpuTilePipeline(OpPassManager &manager) {
+void mlir::attn::buildGpuTilePipeline(OpPassManager &manager,
+                                      const GpuPipelineOptions &options) {
   manager.addPass(createAttnExpandPass());
   manager.addNestedPass<func::FuncOp>(createAttnGPUDecomposePass());
   addCleanUp(manager);
-  buildTilePipeline(manager, getGpuTileSizes());
+  TileSizes sizes = getGpuTileSizes();
+  if (options.queryTile != 0)
+    sizes.attention.queryTile = options.queryTile;
+  buildTilePipeline(manager, sizes);
 }
 
-void mlir::attn::buildGpuTargetPipeline(OpPassManager &manager) {
+void mlir::attn::buildGpuTargetPipeline(OpPassManager &manager,
+                                        const GpuPipelineOptions &options) {
   manager.addNestedPass<func::FuncOp>(createAttnRecordSignaturePass());
   manager.addPass(createAttnBuildShapeFunctionsPass());
   manager.addNestedPass<func::FuncOp>(createLinalgElementwiseOpFusionPass());
   addCleanUp(manager);
   buildCpuBufferizePipeline(manager, CpuPipelineOptions());
-  addLaunchPasses(manager);
+  addLaunchPasses(manager, options);
   buildGpuKernelPipeline(manager);
   addHostPasses(manager);
   manager.addPass(createAttnVerifyTargetPass());

@@ -74,8 +74,8 @@ void mlir::attn::buildGpuPhasePipeline(Phase phase, OpPassManager &manager,
                                        const CpuPipelineOptions &options,
                                        const RewritePipelineOptions &rewrite) {
   if (phase == Phase::Tile)
-    return buildGpuTilePipeline(manager);
+    return buildGpuTilePipeline(manager, GpuPipelineOptions());
   if (phase == Phase::Target)
-    return buildGpuTargetPipeline(manager);
+    return buildGpuTargetPipeline(manager, GpuPipelineOptions());
   buildPhasePipeline(phase, manager, options, rewrite);
 }

@@ -104,11 +104,12 @@ void mlir::attn::registerPipelines() {
       "attn-cpu-to-llvm-pipeline",
       "Loops on buffers to the LLVM dialect with the entry points of a library",
       buildCpuToLLVMPipeline);
-  PassPipelineRegistration<>("attn-gpu-tile-pipeline",
-                             "The phase tile, for GPUs", buildGpuTilePipeline);
-  PassPipelineRegistration<>("attn-gpu-target-pipeline",
-                             "The phase target, for GPUs",
-                             buildGpuTargetPipeline);
+  PassPipelineRegistration<GpuPipelineOptions>("attn-gpu-tile-pipeline",
+                                               "The phase tile, for GPUs",
+                                               buildGpuTilePipeline);
+  PassPipelineRegistration<GpuPipelineOptions>("attn-gpu-target-pipeline",
+                                               "The phase target, for GPUs",
+                                               buildGpuTargetPipeline);
   PassPipelineRegistration<>("attn-gpu-kernel-pipeline",
                              "Kernels of the GPU dialect to NVVM",
                              buildGpuKernelPipeline);

@@ -40,7 +40,7 @@ compileIR(const Options &options, std::unique_ptr<llvm::FileRemover> &remover) {
     more.push_back("--target=" + options.target);
   if (!options.sm.empty())
     more.push_back("--sm=" + options.sm);
-  if (options.simulate)
+  if (options.simulate || !options.predict.empty())
     more.push_back("--embed-ir");
   for (const std::string &form : options.forms)
     more.push_back("--form=" + form);

@@ -23,7 +23,7 @@ static int64_t byteCount(const DLTensor &tensor) {
   return bytes;
 }
 
-static llvm::Error prepare(const Options &options, Session &session) {
+llvm::Error prepare(const Options &options, Session &session) {
   std::string path = options.path;
   if (isIR(path)) {
     llvm::Expected<std::string> compiled = compileIR(options, session.remover);
@@ -43,9 +43,11 @@ static llvm::Error prepare(const Options &options, Session &session) {
   llvm::Expected<Library> library = Library::open(path, options.entry);
   if (!library)
     return library.takeError();
-  if (options.simulate && !library->isForGpus())
-    return makeError("--simulate: expected a library for GPUs, got '" +
+  llvm::StringRef flag = options.predict.empty() ? "--simulate" : "--predict";
+  if ((options.simulate || !options.predict.empty()) && !library->isForGpus())
+    return makeError(flag + ": expected a library for GPUs, got '" +
                      options.path + "', which is for CPUs");
+  session.path = path;
   session.library = std::move(*library);
   if (options.outputs.size() > session.library.results().size())
     return makeError("expected at most " +
@@ -112,13 +114,16 @@ static llvm::Error writeOutputs(const Options &options, Session &session) {
 llvm::Error run(const Options &options) {
   if (options.repeat == 0)
     return makeError("expected --repeat to be positive, got 0");
+  if (!options.predict.empty())
+    return predictRun(options);
   Session session;
   if (llvm::Error error =
           toError(attn_runtime_set_num_threads(options.threads)))
     return error;
   if (options.simulate) {
-    session.simulated =
-        std::make_unique<SimulatedDriver>(options.simulationOrder);
+    sim::SimulatorOptions simulation;
+    simulation.seed = options.simulationOrder;
+    session.simulated = std::make_unique<SimulatedDriver>(simulation);
     runtime::setGpuDriver(session.simulated.get());
   }
   if (llvm::Error error = prepare(options, session))

@@ -9,6 +9,8 @@
 #include "Library.h"
 #include "SimulatedDriver.h"
 
+#include "attn/Run/Run.h"
+
 #include "llvm/Support/FileUtilities.h"
 
 namespace attn::run {
@@ -17,6 +19,7 @@ struct Session {
   /// Before the library, which is on its device.
   std::unique_ptr<SimulatedDriver> simulated;
   std::unique_ptr<llvm::FileRemover> remover;
+  std::string path; ///< of the library, compiled if need be
   Library library;
   std::vector<Array> inputs;
   std::vector<DLTensor> inputTensors;
@@ -25,6 +28,9 @@ struct Session {
 
   llvm::Error allocateOutputs();
 };
+
+/// Compiles, loads and makes inputs.
+llvm::Error prepare(const Options &options, Session &session);
 
 } // namespace attn::run
 

@@ -44,8 +44,6 @@ AttnStatus SimulatedDriver::load(const void *image, int64_t bytes,
   auto code = llvm::parseBitcodeFile(buffer, context);
   if (!code)
     return toStatus(code.takeError());
-  sim::SimulatorOptions options;
-  options.seed = seed;
   auto simulator = sim::Simulator::create(**code, options);
   if (!simulator)
     return toStatus(simulator.takeError());
@@ -76,6 +74,10 @@ AttnStatus SimulatedDriver::allocate(int64_t bytes, void **address) {
     return runtime::fail(ATTN_OUT_OF_MEMORY, "simulation: %s", text.c_str());
   }
   *address = reinterpret_cast<void *>(*made);
+  // What blocks that are left out would have written may be an index: of a
+  // first element, then.
+  if (options.sampleBlocks)
+    return toStatus(memory.fill(*made, 0, uint64_t(bytes)));
   return ATTN_OK;
 }
 
@@ -101,6 +103,21 @@ AttnStatus SimulatedDriver::readOn(void *, void *host, const void *from,
                                  toAddress(from)));
 }
 
+SimulatedDriver::Shape &SimulatedDriver::shapeOf(const sim::KernelInfo &kernel,
+                                                 sim::Dim3 grid,
+                                                 sim::Dim3 block,
+                                                 uint64_t dynamicBytes) {
+  auto key = [](const sim::Dim3 &dims) {
+    return std::make_tuple(dims.x, dims.y, dims.z);
+  };
+  uint64_t sharedBytes = kernel.staticSharedBytes + dynamicBytes;
+  for (Shape &shape : shapes)
+    if (shape.kernel == kernel.name && shape.sharedBytes == sharedBytes &&
+        key(shape.grid) == key(grid) && key(shape.block) == key(block))
+      return shape;
+  return shapes.emplace_back(Shape{kernel.name, grid, block, sharedBytes, {}});
+}
+
 AttnStatus SimulatedDriver::launchOn(void *, void *kernel,
                                      const int64_t *geometry,
                                      void **parameters) {
@@ -119,8 +136,12 @@ AttnStatus SimulatedDriver::launchOn(void *, void *kernel,
   if (!counts)
     return toStatus(counts.takeError());
   Launches &record = done[launched->info.name];
-  ++record.count;
-  record.counts += *counts;
+  Shape &shape =
+      shapeOf(launched->info, extents(0), extents(3), uint64_t(geometry[6]));
+  for (Launches *to : {&record, &shape.launches}) {
+    ++to->count;
+    to->counts += *counts;
+  }
   return ATTN_OK;
 }
 

@@ -16,18 +16,18 @@ namespace attn::run {
 /// One device without streams: everything is done at once.
 class SimulatedDriver : public runtime::GpuDriver {
 public:
-  /// `seed` decides the order of blocks, warps and lanes; 0 is ascending.
-  explicit SimulatedDriver(uint64_t seed) : seed(seed) {}
+  /// The device is of `version`, 10 * major + minor.
+  explicit SimulatedDriver(const sim::SimulatorOptions &options,
+                           int version = 90)
+      : options(options), number(version) {}
 
   AttnStatus enter(int device) override;
   void leave() override {}
   bool takes(AttnGpuImageKind kind) const override {
     return kind == ATTN_GPU_LLVM;
   }
-  int version(int) override { return 90; }
-  int64_t sharedLimit(int) override {
-    return int64_t(sim::SimulatorOptions().sharedLimit);
-  }
+  int version(int) override { return number; }
+  int64_t sharedLimit(int) override { return int64_t(options.sharedLimit); }
   bool owns(const void *address, int device) override;
   AttnStatus load(const void *image, int64_t bytes, void **module) override;
   void unload(void *module) override;
@@ -54,6 +54,15 @@ public:
   };
   const std::map<std::string, Launches> &launches() const { return done; }
 
+  /// Launches of one kernel that are alike, in the order of the first of each.
+  struct Shape {
+    std::string kernel;
+    sim::Dim3 grid, block;
+    uint64_t sharedBytes; ///< of a block
+    Launches launches;
+  };
+  llvm::ArrayRef<Shape> launchShapes() const { return shapes; }
+
 private:
   struct Kernel {
     sim::Simulator *simulator;
@@ -64,8 +73,13 @@ private:
     std::map<std::string, Kernel> kernels;
   };
 
-  uint64_t seed;
+  Shape &shapeOf(const sim::KernelInfo &kernel, sim::Dim3 grid, sim::Dim3 block,
+                 uint64_t dynamicBytes);
+
+  sim::SimulatorOptions options;
+  int number;
   sim::DeviceMemory memory;
+  std::vector<Shape> shapes;
   std::map<std::string, Launches> done;
 };
 

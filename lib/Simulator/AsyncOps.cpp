@@ -61,7 +61,10 @@ Step attn::sim::copyAsync(Warp &w, const Inst &i) {
     async.pending.push_back(copy);
     target.add(lane, *to);
   }
+  Counts &counts = w.launch->counts;
+  uint64_t before = counts.globalLoads.units;
   countAccess(w, source, i.imm, i.imm, /*isStore=*/false);
+  counts.asyncSectors += counts.globalLoads.units - before;
   countAccess(w, target, i.imm, i.imm, /*isStore=*/true);
   return Step::Next;
 }

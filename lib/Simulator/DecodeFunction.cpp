@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Decoder.h"
+#include "InstructionCost.h"
 
 #include "llvm/ADT/SmallPtrSet.h"
 #include "llvm/Analysis/LoopInfo.h"
@@ -348,6 +349,7 @@ Error FunctionDecoder::decode() {
       if (!products.empty() && !isAlias(inst))
         if (Error error = addProductCheck(inst))
           return error;
+      size_t first = out.code.size();
       if (Error error = isAlias(inst) ? cellsOf(&inst).takeError()
                                       : decodeInstruction(inst))
         return handleErrors(std::move(error),
@@ -356,6 +358,11 @@ Error FunctionDecoder::decode() {
                                 fault->location = out.sources[sourceOf(inst)];
                               return Error(std::move(fault));
                             });
+      if (first < out.code.size()) {
+        Cost cost = costOf(inst, layout);
+        out.code[first].pipe = cost.pipe;
+        out.code[first].slots = uint8_t(std::min(cost.slots, 255u));
+      }
     }
   }
   return addEdges();

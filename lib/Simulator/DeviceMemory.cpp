@@ -86,6 +86,12 @@ uint8_t *DeviceMemory::find(uint64_t address, uint64_t bytes) const {
   return last->host + (address - last->base);
 }
 
+std::pair<uint64_t, uint64_t> DeviceMemory::rangeOf(uint64_t address) const {
+  if (!find(address, 1))
+    return {0, 0};
+  return {last->base, last->bytes};
+}
+
 std::string DeviceMemory::describe(uint64_t address) const {
   auto after = ranges.upper_bound(address);
   if (after != ranges.begin()) {

@@ -94,6 +94,20 @@ template <typename N, typename A> void visit(N number, A access) {
   access("shared_stores", &Counts::sharedStores);
   number("local_loads", &Counts::localLoads);
   number("local_stores", &Counts::localStores);
+  number("mma_half", &Counts::mmaHalf);
+  number("mma_tf32", &Counts::mmaTf32);
+  number("mma_f64", &Counts::mmaF64);
+  number("wgmma_half", &Counts::wgmmaHalf);
+  number("wgmma_tf32", &Counts::wgmmaTf32);
+  number("pipe_fma", &Counts::pipeFma);
+  number("pipe_alu", &Counts::pipeAlu);
+  number("pipe_convert", &Counts::pipeConvert);
+  number("pipe_special", &Counts::pipeSpecial);
+  number("issued", &Counts::issued);
+  number("async_sectors", &Counts::asyncSectors);
+  number("block_sectors", &Counts::blockSectors);
+  number("device_sectors", &Counts::deviceSectors);
+  number("blocks", &Counts::blocks);
 }
 } // namespace
 
@@ -101,6 +115,22 @@ Counts &Counts::operator+=(const Counts &other) {
   auto add = [&](const char *, auto member) { this->*member += other.*member; };
   visit(add, add);
   return *this;
+}
+
+void Counts::scale(uint64_t numerator, uint64_t denominator) {
+  auto times = [&](uint64_t &value) {
+    unsigned __int128 product = (unsigned __int128)value * numerator;
+    value = uint64_t((product + denominator / 2) / denominator);
+  };
+  uint64_t executed = blocks;
+  visit([&](const char *, auto member) { times(this->*member); },
+        [&](const char *, auto member) {
+          AccessCounts &access = this->*member;
+          for (uint64_t *value :
+               {&access.requests, &access.bytes, &access.units, &access.ideal})
+            times(*value);
+        });
+  blocks = executed;
 }
 
 std::string Counts::str() const {

@@ -245,6 +245,8 @@ Step attn::sim::copyBulkIn(Warp &w, const Inst &i) {
         {to->address, {from->host, from->host + bytes}, 0, true});
     ++counts.bulkCopies;
     counts.globalLoads += {1, bytes, (bytes + 31) / 32, (bytes + 31) / 32};
+    counts.asyncSectors += (bytes + 31) / 32;
+    w.launch->footprint.add(from->address, bytes, /*isStore=*/false);
     counts.sharedStores += {1, bytes, (bytes + 127) / 128, (bytes + 127) / 128};
   }
   return Step::Next;
@@ -267,6 +269,7 @@ Step attn::sim::copyBulkOut(Warp &w, const Inst &i) {
     std::memcpy(to->host, from->host, bytes);
     ++counts.bulkCopies;
     counts.globalStores += {1, bytes, (bytes + 31) / 32, (bytes + 31) / 32};
+    w.launch->footprint.add(to->address, bytes, /*isStore=*/true);
     counts.sharedLoads += {1, bytes, (bytes + 127) / 128, (bytes + 127) / 128};
   }
   return Step::Next;

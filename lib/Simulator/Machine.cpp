@@ -97,6 +97,7 @@ Step attn::sim::run(Warp &w, uint64_t budget) {
                                   launch.options->stepLimit));
     launch.counts.divergent += w.active != w.alive;
     launch.tallies[size_t(inst.tally)] += inst.count;
+    launch.pipes[size_t(inst.pipe)] += inst.slots;
     Step step = inst.run(w, inst);
     if (step != Step::Next)
       return step;
@@ -227,34 +228,95 @@ static void startBlock(Launch &launch, Block &block, Dim3 id,
   }
 }
 
+/// The blocks that are executed, in order, without a table of all.
+namespace {
+class BlockOrder {
+public:
+  BlockOrder(Launch &launch) : all(launch.grid.count()), count(all) {
+    uint64_t sample = launch.options->sampleBlocks;
+    if (sample && sample < all)
+      count = sample;
+    else if (launch.options->seed && all > 1)
+      permute(launch.random);
+  }
+
+  uint64_t size() const { return count; }
+  uint64_t operator[](uint64_t n) const {
+    if (count < all)
+      return pick(n);
+    return uint64_t((start + (unsigned __int128)n * stride) % all);
+  }
+
+private:
+  /// Steps of a unit of the ring.
+  void permute(std::mt19937_64 &random) {
+    start = random() % all;
+    do
+      stride = 1 + random() % (all - 1);
+    while (std::gcd(stride, all) != 1);
+  }
+
+  /// One of each of `count` equal parts, at places that are not in step with
+  /// any period of the work, two of them at equal distances from the ends of
+  /// their parts: what grows from block to block comes out right.
+  uint64_t pick(uint64_t n) const {
+    constexpr double golden = 0.6180339887498949;
+    double place = double(n / 2 + 1) * golden;
+    place -= double(uint64_t(place));
+    if (n % 2)
+      place = 1 - place;
+    if (n + 1 == count && count % 2)
+      place = 0.5;
+    return std::min(uint64_t((double(n) + place) * double(all) / double(count)),
+                    all - 1);
+  }
+
+  uint64_t all, count, stride = 1, start = 0;
+};
+} // namespace
+
+/// Adds what was counted beside, and makes it stand for all blocks.
+static void finishCounts(Launch &launch, uint64_t executed) {
+  Counts &counts = launch.counts;
+  auto pipe = [&](Pipe pipe) { return launch.pipes[size_t(pipe)]; };
+  counts.instructions = launch.steps;
+  counts.floatOps += launch.tallies[size_t(Tally::Float)];
+  counts.integerOps += launch.tallies[size_t(Tally::Integer)];
+  counts.special += launch.tallies[size_t(Tally::Special)];
+  counts.pipeFma += pipe(Pipe::Fma);
+  counts.pipeAlu += pipe(Pipe::Alu);
+  counts.pipeConvert += pipe(Pipe::Convert);
+  counts.pipeSpecial += pipe(Pipe::Special);
+  for (uint64_t slots : launch.pipes)
+    counts.issued += slots;
+  counts.blocks = executed;
+  uint64_t all = launch.grid.count();
+  if (executed < all)
+    counts.scale(all, executed);
+  launch.footprint.finish(counts, executed, all);
+}
+
 void attn::sim::runGrid(Launch &launch,
                         const std::vector<std::vector<uint64_t>> &cells) {
   launch.random.seed(launch.options->seed);
+  launch.footprint.reset(
+      launch.options->countFootprint
+          ? std::vector<const DeviceMemory *>{launch.memory, launch.variables}
+          : std::vector<const DeviceMemory *>());
   Block block;
   block.launch = &launch;
   block.threads = unsigned(launch.block.count());
   block.warps.resize((block.threads + kLanes - 1) / kLanes);
-  uint64_t blocks = launch.grid.count();
-  // A permutation without a table of all blocks: steps of a unit of the ring.
-  uint64_t stride = 1, start = 0;
-  if (launch.options->seed && blocks > 1) {
-    start = launch.random() % blocks;
-    do
-      stride = 1 + launch.random() % (blocks - 1);
-    while (std::gcd(stride, blocks) != 1);
-  }
-  for (uint64_t n = 0; n < blocks; ++n) {
-    uint64_t at = uint64_t((start + (unsigned __int128)n * stride) % blocks);
+  BlockOrder order(launch);
+  for (uint64_t n = 0; n < order.size(); ++n) {
+    uint64_t at = order[n];
     Dim3 id{uint32_t(at % launch.grid.x),
             uint32_t(at / launch.grid.x % launch.grid.y),
             uint32_t(at / launch.grid.x / launch.grid.y)};
     startBlock(launch, block, id, cells);
     if (!runBlock(launch, block))
       break;
+    launch.footprint.endBlock();
   }
-  Counts &counts = launch.counts;
-  counts.instructions = launch.steps;
-  counts.floatOps += launch.tallies[size_t(Tally::Float)];
-  counts.integerOps += launch.tallies[size_t(Tally::Integer)];
-  counts.special += launch.tallies[size_t(Tally::Special)];
+  finishCounts(launch, order.size());
 }

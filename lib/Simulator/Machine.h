@@ -9,6 +9,7 @@
 #define ATTN_LIB_SIMULATOR_MACHINE_H
 
 #include "Barriers.h"
+#include "Footprint.h"
 #include "Program.h"
 
 #include <array>
@@ -129,6 +130,8 @@ struct Launch {
   Counts counts;
   uint64_t steps = 0;
   std::array<uint64_t, size_t(Tally::Last)> tallies{};
+  std::array<uint64_t, size_t(Pipe::Last)> pipes{};
+  Footprint footprint;
   std::mt19937_64 random;
   std::optional<Fault> fault;
   std::vector<Cell> scratch; // PHI copies

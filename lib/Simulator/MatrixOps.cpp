@@ -185,7 +185,12 @@ Step attn::sim::mma(Warp &w, const Inst &i) {
   Tile tile = tileOf(MmaShape(i.imm & 0xff));
   auto input = MmaInput(i.imm >> 8 & 0xff);
   ++w.launch->counts.mma;
-  w.launch->counts.mmaFlops += 2ull * tile.m * tile.n * tile.k;
+  Counts &counts = w.launch->counts;
+  uint64_t flops = 2ull * tile.m * tile.n * tile.k;
+  counts.mmaFlops += flops;
+  (input == MmaInput::F64    ? counts.mmaF64
+   : input == MmaInput::TF32 ? counts.mmaTf32
+                             : counts.mmaHalf) += flops;
   if (input == MmaInput::F64)
     compute<double>(w, i, input, tile);
   else

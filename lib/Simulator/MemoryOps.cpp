@@ -121,6 +121,10 @@ static uint64_t pieceBytes(uint64_t total, uint64_t alignment) {
 void attn::sim::countAccess(Warp &w, const Traffic &traffic, uint64_t total,
                             uint64_t alignment, bool isStore) {
   Counts &counts = w.launch->counts;
+  if (w.launch->options->countFootprint)
+    for (Mask rest = traffic.global; rest; rest &= rest - 1)
+      w.launch->footprint.add(traffic.address[std::countr_zero(rest)], total,
+                              isStore);
   uint64_t piece = pieceBytes(total, alignment);
   for (uint64_t offset = 0; offset < total; offset += piece) {
     uint64_t width = std::min(piece, total - offset);

@@ -45,6 +45,9 @@ enum class Kind : uint8_t { Int, Pointer, F16, BF16, F32, F64 };
 /// What an instruction adds to Counts.
 enum class Tally : uint8_t { Other, Float, Integer, Special, Last };
 
+/// Which of a multiprocessor's pipes an instruction keeps busy.
+enum class Pipe : uint8_t { Other, Fma, Alu, Convert, Special, Last };
+
 enum class Step : uint8_t {
   Next,  // go on with the warp
   Yield, // go on, but let other warps run first
@@ -71,6 +74,8 @@ struct Inst {
   uint8_t space = 0;   // address space of a memory access
   uint8_t flags = 0;
   Tally tally = Tally::Other;
+  Pipe pipe = Pipe::Other;
+  uint8_t slots = 0; // warp instructions of the machine, about
 };
 
 /// One scalar of a type in memory.

@@ -187,7 +187,10 @@ Step attn::sim::wgmma(Warp &w, const Inst &i) {
     }
   for (unsigned e = 0; e < n / 2; ++e)
     w.products.assign(i.dst + e, w.products.committed + 1);
-  ++w.launch->counts.wgmma;
-  w.launch->counts.mmaFlops += 2ull * 16 * n * depth; // a quarter of the group
+  Counts &counts = w.launch->counts;
+  ++counts.wgmma;
+  uint64_t flops = 2ull * 16 * n * depth; // a quarter of the group
+  counts.mmaFlops += flops;
+  (input == MmaInput::TF32 ? counts.wgmmaTf32 : counts.wgmmaHalf) += flops;
   return Step::Next;
 }

@@ -68,6 +68,18 @@ struct CommandLine {
   cl::opt<uint64_t> simulationOrder{
       "simulation-order", cl::value_desc("seed"), cl::init(0),
       cl::desc("Order of blocks and warps; 0: ascending"), cl::cat(category)};
+  Text predict{"predict", cl::location(options.predict), cl::cat(category),
+               cl::value_desc("GPU|FILE.yaml"),
+               cl::desc("Predict the time of a library's kernels on this GPU, "
+                        "such as h100; none is needed")};
+  cl::opt<uint64_t, true> predictBlocks{
+      "predict-blocks", cl::location(options.predictBlocks), cl::init(8),
+      cl::desc("Blocks of a launch that are simulated for it; 0: all"),
+      cl::cat(category)};
+  Text ptxas{
+      "ptxas", cl::location(options.ptxas), cl::value_desc("file"),
+      cl::desc("The assembler that says how many registers kernels take"),
+      cl::cat(category)};
   Texts forms{"form", cl::value_desc("[LABEL:]FORM[,KEY=VALUE]...|@FILE"),
               cl::desc("Form of attention, for IR; may be repeated"),
               cl::location(options.forms), cl::cat(category)};

@@ -35,7 +35,8 @@ int main(int argc, char **argv) {
     options.tolerance = line.tolerance;
   options.integerLimit = line.integerLimit;
   options.simulationOrder = line.simulationOrder;
-  if (options.simulate && options.target.empty())
+  bool forGpus = options.simulate || !options.predict.empty();
+  if (forGpus && options.target.empty())
     options.target = "nvptx";
   if (options.compiler.empty()) {
     std::string self = sys::fs::getMainExecutable(argv[0], (void *)&main);

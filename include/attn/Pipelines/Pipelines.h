@@ -28,6 +28,23 @@ struct CpuPipelineOptions : PassPipelineOptions<CpuPipelineOptions> {
                        llvm::cl::init(false)};
 };
 
+/// Sizes of tiles of GPUs, for those who look for better ones.
+struct GpuPipelineOptions : PassPipelineOptions<GpuPipelineOptions> {
+  Option<int64_t> queryTile{
+      *this, "query-tile",
+      llvm::cl::desc("Rows of a block, all heads of a group together; 0: the "
+                     "target's choice"),
+      llvm::cl::init(0)};
+  Option<int64_t> rowFragments{
+      *this, "row-fragments",
+      llvm::cl::desc("Fragments of 16 rows of a warp; 0: the target's choice"),
+      llvm::cl::init(0)};
+  Option<int64_t> keyTile{
+      *this, "key-tile",
+      llvm::cl::desc("Keys of a tile in shared memory; 0: the target's choice"),
+      llvm::cl::init(0)};
+};
+
 /// What the phase rewrite is asked to do; attn-assign-forms says how it is
 /// written.
 struct RewritePipelineOptions : PassPipelineOptions<RewritePipelineOptions> {
@@ -77,8 +94,10 @@ void buildCpuToLLVMPipeline(OpPassManager &manager,
 
 /// The phases tile and target for NVIDIA GPUs, and the part of the latter that
 /// takes kernels to the NVVM dialect.
-void buildGpuTilePipeline(OpPassManager &manager);
-void buildGpuTargetPipeline(OpPassManager &manager);
+void buildGpuTilePipeline(OpPassManager &manager,
+                          const GpuPipelineOptions &options);
+void buildGpuTargetPipeline(OpPassManager &manager,
+                            const GpuPipelineOptions &options);
 void buildGpuKernelPipeline(OpPassManager &manager);
 
 void registerPipelines();

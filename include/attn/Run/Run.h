@@ -39,12 +39,18 @@ struct Options {
   std::string sm;                 // for IR; empty: attn-compile's default
   bool simulate = false;          // kernels, instead of launching them
   uint64_t simulationOrder = 0;   // of blocks, warps, lanes; 0: ascending
+  std::string predict;            // a GPU, or a file that describes one
+  uint64_t predictBlocks = 8;     // of a launch that are simulated; 0: all
+  std::string ptxas;              // for registers; empty: looked for
   std::vector<std::string> forms; // for IR, as attn-compile takes them
 };
 
 /// Runs and prints the report to standard output; files are written last, and
 /// only when all went well.
 llvm::Error run(const Options &options);
+
+/// What options.predict asks for, instead of a run.
+llvm::Error predictRun(const Options &options);
 
 } // namespace attn::run
 

@@ -50,7 +50,22 @@ struct Counts {
   AccessCounts globalLoads, globalStores, sharedLoads, sharedStores;
   uint64_t localLoads = 0, localStores = 0; // private memory: spills, arrays
 
+  // For predictions: 2 m n k by type of the operands; half is f16 and bf16.
+  uint64_t mmaHalf = 0, mmaTf32 = 0, mmaF64 = 0, wgmmaHalf = 0, wgmmaTf32 = 0;
+  // Estimates of the machine's warp instructions, by pipe and in all: those of
+  // the IR, without what machine code has no instruction for, and with the
+  // several that others take.
+  uint64_t pipeFma = 0, pipeAlu = 0, pipeConvert = 0, pipeSpecial = 0;
+  uint64_t issued = 0;
+  uint64_t asyncSectors = 0; // of globalLoads, those by cp.async and TMA
+  // Sectors of global memory that differ within a block, summed over blocks,
+  // and those that differ within the launch; SimulatorOptions::countFootprint.
+  uint64_t blockSectors = 0, deviceSectors = 0;
+  uint64_t blocks = 0; // that were executed
+
   Counts &operator+=(const Counts &other);
+  /// Times numerator / denominator, rounded to nearest; `blocks` stays.
+  void scale(uint64_t numerator, uint64_t denominator);
 
   /// Extra wavefronts that shared memory took because of bank conflicts.
   uint64_t bankConflicts() const {

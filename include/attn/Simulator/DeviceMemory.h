@@ -62,6 +62,10 @@ public:
   /// wholly inside one allocation.
   uint8_t *find(uint64_t address, uint64_t bytes) const;
 
+  /// The first address and the bytes of the allocation that `address` is in;
+  /// no bytes when there is none.
+  std::pair<uint64_t, uint64_t> rangeOf(uint64_t address) const;
+
   /// A sentence about `address`: which allocation is nearest, and how far.
   std::string describe(uint64_t address) const;
 

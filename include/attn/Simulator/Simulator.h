@@ -40,6 +40,11 @@ struct SimulatorOptions {
   uint64_t sharedLimit = 227 * 1024;
   /// Report shared-memory races and uninitialised shared bytes.
   bool checkRaces = true, checkUninitialized = true;
+  /// Of every launch with more blocks, only so many are executed, chosen
+  /// evenly, and counts are scaled up. Results are incomplete then. 0: all are.
+  uint64_t sampleBlocks = 0;
+  /// Count the global memory that blocks and launches touch.
+  bool countFootprint = false;
 };
 
 /// What a launcher must know of a kernel.

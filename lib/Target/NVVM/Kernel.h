@@ -83,6 +83,9 @@ private:
   SmallVector<StateRow> rows;
 };
 
+/// On an attn.online_attention: keys of a tile, where not the emitter's choice.
+inline constexpr llvm::StringLiteral kKeyTileAttr = "attn.key_tile";
+
 /// attn.online_attention: keys and values by asynchronous copies into shared
 /// memory, a tile ahead of the products.
 void emitOnline(OpBuilder &b, OnlineAttentionOp op, Kernel &kernel);

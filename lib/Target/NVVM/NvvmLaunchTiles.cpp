@@ -404,6 +404,18 @@ struct LaunchTilesPass
                                  << rowFragments.getValue();
       return signalPassFailure();
     }
+    constexpr int64_t step = 16, most = 128;
+    if (keyTile < 0 || keyTile > most || keyTile % step != 0) {
+      getOperation().emitError()
+          << "expected key-tile to be a multiple of " << step << " up to "
+          << most << ", got " << keyTile.getValue();
+      return signalPassFailure();
+    }
+    if (keyTile != 0)
+      getOperation().walk([&](OnlineAttentionOp op) {
+        auto type = IntegerType::get(&getContext(), 64);
+        op->setDiscardableAttr(kKeyTileAttr, IntegerAttr::get(type, keyTile));
+      });
     SmallVector<scf::ForallOp> loops;
     getOperation().walk<WalkOrder::PreOrder>([&](scf::ForallOp loop) {
       if (!hasTiles(loop))
@@ -467,6 +479,7 @@ struct LaunchTilesPass
 };
 } // namespace
 
-void attn::nvvm::addKernelPasses(OpPassManager &manager) {
-  manager.addNestedPass<func::FuncOp>(createAttnNvvmLaunchTilesPass());
+void attn::nvvm::addKernelPasses(OpPassManager &manager,
+                                 const AttnNvvmLaunchTilesPassOptions &tiles) {
+  manager.addNestedPass<func::FuncOp>(createAttnNvvmLaunchTilesPass(tiles));
 }

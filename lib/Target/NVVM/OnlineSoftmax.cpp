@@ -38,6 +38,8 @@ public:
     bool isShort =
         rowBytes <= kShortRow && kernel.rowFragments * valueSize <= kFewColumns;
     keyTile = isShort ? 64 : 32;
+    if (auto chosen = op->getAttrOfType<IntegerAttr>(kKeyTileAttr))
+      keyTile = chosen.getInt();
     queryInRegisters = !element.isF32() &&
                        kernel.rowFragments * steps() * 4 <= kQueryRegisters;
   }

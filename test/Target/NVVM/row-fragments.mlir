@@ -1,9 +1,13 @@
 // RUN: attn-opt %s --attn-nvvm-launch-tiles | FileCheck %s
 // RUN: not attn-opt %s --attn-nvvm-launch-tiles=row-fragments=3 2>&1 | FileCheck %s --check-prefix=BAD
+// RUN: attn-opt %s --attn-nvvm-launch-tiles=key-tile=48 | FileCheck %s --check-prefix=KEYS
+// RUN: not attn-opt %s --attn-nvvm-launch-tiles=key-tile=8 2>&1 | FileCheck %s --check-prefix=BADKEYS
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Warps take 32 rows where what happens to scores leaves registers for them, and 16 elsewhere.
 
 // BAD: error: expected row-fragments of 0, 1 or 2, got 3
+// KEYS-COUNT-2: scf.for {{.*}} step %c48
+// BADKEYS: error: expected key-tile to be a multiple of 16 up to 128, got 8
 
 #q = affine_map<(g, i, j, d, e) -> (i, d)>
 #k = affine_map<(g, i, j, d, e) -> (j, d)>

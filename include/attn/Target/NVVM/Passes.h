@@ -20,7 +20,8 @@ namespace mlir::attn::nvvm {
 #include "attn/Target/NVVM/Passes.h.inc"
 
 /// From parallel loops over tile-level operations on memrefs to `gpu.launch`.
-void addKernelPasses(OpPassManager &manager);
+void addKernelPasses(OpPassManager &manager,
+                     const AttnNvvmLaunchTilesPassOptions &tiles = {});
 
 } // namespace mlir::attn::nvvm
 

@@ -74,7 +74,8 @@ def AttnNvvmLaunchTilesPass : Pass<"attn-nvvm-launch-tiles", "func::FuncOp"> {
   }];
   let options = [
     Option<"tf32", "tf32", "bool", "false", "products of f32 are single products of tf32">,
-    Option<"rowFragments", "row-fragments", "int64_t", "0", "fragments of 16 rows of a warp; 0: the target's choice">
+    Option<"rowFragments", "row-fragments", "int64_t", "0", "fragments of 16 rows of a warp; 0: the target's choice">,
+    Option<"keyTile", "key-tile", "int64_t", "0", "keys of a tile in shared memory; 0: the target's choice">
   ];
   let statistics = [
     Statistic<"numLaunched", "num-launched", "parallel loops that became kernels">,
