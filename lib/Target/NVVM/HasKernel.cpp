@@ -48,12 +48,33 @@ bool hasLinearKernel(LinearAttentionOp op) {
   return !findUnsupported(op.getFeature()) && isFloat(op.getKey().getType()) &&
          features <= kMostFeatures && columnsOf(op.getValue()) <= kMostColumns;
 }
+
+/// Which modes have kernels is for attn-tile-lsh to say.
+bool hasLshKernel(LshAttentionOp op) {
+  return !findUnsupported(op.getScoreMod()) && isFloat(op.getX().getType()) &&
+         isFloat(op.getValue().getType()) &&
+         op.getStaticExtent(LshAttentionOp::kHeadSize) <= kMostColumns &&
+         op.getStaticExtent(LshAttentionOp::kValueSize) <= kMostColumns;
+}
+
+bool hasAsymmetricKernel(AsymmetricLshAttentionOp op) {
+  using D = AsymmetricLshAttentionOp;
+  return !findUnsupported(op.getScoreMod()) &&
+         isFloat(op.getQuery().getType()) && isFloat(op.getKey().getType()) &&
+         isFloat(op.getValue().getType()) &&
+         op.getStaticExtent(D::kHeadSize) <= kMostColumns &&
+         op.getStaticExtent(D::kValueSize) <= kMostColumns;
+}
 } // namespace
 
 bool attn::nvvm::hasKernel(Operation *op) {
   return TypeSwitch<Operation *, bool>(op)
       .Case([](AttentionOp one) { return hasAttentionKernel(one); })
       .Case([](LinearAttentionOp one) { return hasLinearKernel(one); })
+      .Case([](LshAttentionOp one) { return hasLshKernel(one); })
+      .Case([](AsymmetricLshAttentionOp one) {
+        return hasAsymmetricKernel(one);
+      })
       .Case([](LowRankAttentionOp one) {
         return isFloat(one.getKey().getType()) &&
                columnsOf(one.getKey()) <= kMostColumns &&

@@ -130,6 +130,17 @@ void attn::nvvm::stage(FragmentBuilder &f, const SharedTile &tile,
     stageElements(f, tile, source, origin);
 }
 
+void attn::nvvm::stageWords(FragmentBuilder &f, Value to, int64_t count,
+                            function_ref<WordOrigin(Value word)> origin) {
+  deal(f, count, [&](Value word) {
+    WordOrigin from = origin(word);
+    Value size = f.select(from.isThere, f.i32(4), f.i32(0));
+    NVVM::CpAsyncOp::create(f.b, f.loc, f.offset(to, f.mul(word, 4)),
+                            toGlobalPointer(f, from.address), 4,
+                            NVVM::LoadCacheModifierKind::CA, size);
+  });
+}
+
 void attn::nvvm::commitStaging(FragmentBuilder &f) {
   NVVM::CpAsyncCommitGroupOp::create(f.b, f.loc);
 }

@@ -41,7 +41,9 @@ def AttnTileAsymmetricLshPass : Pass<"attn-tile-asymmetric-lsh", "func::FuncOp">
     ```
   }];
   let options = [
-    Option<"columnAlign", "column-align", "int64_t", "16", "what the length of vectors must be a multiple of">
+    Option<"columnAlign", "column-align", "int64_t", "16", "what the length of vectors must be a multiple of">,
+    Option<"narrow", "narrow", "bool", "false", "vectors narrower than the type of sums are read as they are">,
+    Option<"wideCodes", "wide-codes", "bool", "false", "codes are of 32 bits, however few they need">
   ];
   let statistics = [
     Statistic<"numTiled", "num-tiled", "operations that became hashes, sorts and chunks">
@@ -82,7 +84,9 @@ def AttnTileLshPass : Pass<"attn-tile-lsh", "func::FuncOp"> {
     ```
   }];
   let options = [
-    Option<"columnAlign", "column-align", "int64_t", "16", "what the length of vectors must be a multiple of">
+    Option<"columnAlign", "column-align", "int64_t", "16", "what the length of vectors must be a multiple of">,
+    Option<"narrow", "narrow", "bool", "false", "vectors narrower than the type of sums are read as they are">,
+    Option<"wideCodes", "wide-codes", "bool", "false", "codes are of 32 bits, however few they need">
   ];
   let statistics = [
     Statistic<"numTiled", "num-tiled", "operations that became hash, sort and chunks">,
