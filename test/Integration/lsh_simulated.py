@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import lsh_engines
 import numpy as np
 import simulated
 
@@ -35,7 +36,7 @@ def simulate(folder, library, case, made, order=7):
     return dict(zip(case.destinations(), map(simulated._load, outputs)))
 
 
-class Simulated:
+class Simulated(lsh_engines.Compiled):
     """An engine as in lsh_engines."""
 
     name = "simulated"

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "attn/Target/GPU/Passes.h"
+#include "attn/Target/NVVM/Kernels.h"
 
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
@@ -56,7 +57,12 @@ void ConvertKernels::runOnOperation() {
     if (kernel.isKernel()) {
       ++numConverted;
       // Without it ptxas spills a few registers so that more blocks fit.
-      kernel->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), one);
+      IntegerAttr blocks = one;
+      kernel.walk([&](mlir::gpu::DynamicSharedMemoryOp op) {
+        if (auto own = op->getAttrOfType<IntegerAttr>(nvvm::kMinBlocksAttr))
+          blocks = own;
+      });
+      kernel->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), blocks);
     }
   RewritePatternSet expansions(context);
   populateGpuRewritePatterns(expansions);

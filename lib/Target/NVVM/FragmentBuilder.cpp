@@ -318,7 +318,7 @@ Accumulator FragmentBuilder::issue(ArrayRef<Value> left, ArrayRef<Value> right,
 
 Accumulator FragmentBuilder::multiply(const Operand &left, const Operand &right,
                                       Accumulator sum, Type element) {
-  // Small terms first. An operand may have no rest: it is a tf32 as it is.
+  // Small terms first.
   if (!left.low.empty())
     sum = issue(left.low, right.high, sum, element);
   if (!right.low.empty())

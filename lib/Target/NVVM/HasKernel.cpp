@@ -21,6 +21,9 @@ constexpr int64_t kMostColumns = 256;
 /// Features of a chunk that fit in the shared memory of every architecture.
 constexpr int64_t kMostFeatures = 256;
 
+/// Rounds whose codes fit in shared memory beside the widest heads.
+constexpr int64_t kMostRounds = 64;
+
 bool isFloat(Type type) {
   Type element = getElementTypeOrSelf(type);
   return element.isF16() || element.isBF16() || element.isF32();
@@ -51,7 +54,8 @@ bool hasLinearKernel(LinearAttentionOp op) {
 
 /// Which modes have kernels is for attn-tile-lsh to say.
 bool hasLshKernel(LshAttentionOp op) {
-  return !findUnsupported(op.getScoreMod()) && isFloat(op.getX().getType()) &&
+  return static_cast<int64_t>(op.getRounds()) <= kMostRounds &&
+         !findUnsupported(op.getScoreMod()) && isFloat(op.getX().getType()) &&
          isFloat(op.getValue().getType()) &&
          op.getStaticExtent(LshAttentionOp::kHeadSize) <= kMostColumns &&
          op.getStaticExtent(LshAttentionOp::kValueSize) <= kMostColumns;
@@ -59,7 +63,8 @@ bool hasLshKernel(LshAttentionOp op) {
 
 bool hasAsymmetricKernel(AsymmetricLshAttentionOp op) {
   using D = AsymmetricLshAttentionOp;
-  return !findUnsupported(op.getScoreMod()) &&
+  return static_cast<int64_t>(op.getRounds()) <= kMostRounds &&
+         !findUnsupported(op.getScoreMod()) &&
          isFloat(op.getQuery().getType()) && isFloat(op.getKey().getType()) &&
          isFloat(op.getValue().getType()) &&
          op.getStaticExtent(D::kHeadSize) <= kMostColumns &&
@@ -72,9 +77,8 @@ bool attn::nvvm::hasKernel(Operation *op) {
       .Case([](AttentionOp one) { return hasAttentionKernel(one); })
       .Case([](LinearAttentionOp one) { return hasLinearKernel(one); })
       .Case([](LshAttentionOp one) { return hasLshKernel(one); })
-      .Case([](AsymmetricLshAttentionOp one) {
-        return hasAsymmetricKernel(one);
-      })
+      .Case(
+          [](AsymmetricLshAttentionOp one) { return hasAsymmetricKernel(one); })
       .Case([](LowRankAttentionOp one) {
         return isFloat(one.getKey().getType()) &&
                columnsOf(one.getKey()) <= kMostColumns &&

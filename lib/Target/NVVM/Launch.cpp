@@ -7,6 +7,8 @@
 
 #include "Launch.h"
 
+#include "attn/Target/NVVM/Kernels.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 
@@ -43,10 +45,9 @@ void attn::nvvm::placeThread(OpBuilder &b, Location loc, gpu::LaunchOp launch,
       b, loc, LLVM::LLVMPointerType::get(b.getContext(), 3), address);
 }
 
-static void
-buildLaunch(OpBuilder &b, Location loc, StringRef name, Value blocks,
-            int64_t warps, F32Products products,
-            function_ref<void(Kernel &kernel, Value block)> body) {
+static void buildLaunch(OpBuilder &b, Location loc, StringRef name,
+                        Value blocks, int64_t warps, F32Products products,
+                        function_ref<void(Kernel &kernel, Value block)> body) {
   OpBuilder::InsertionGuard guard(b);
   IndexMath math(b, loc);
   Kernel kernel;
@@ -64,6 +65,9 @@ buildLaunch(OpBuilder &b, Location loc, StringRef name, Value blocks,
   body(kernel, launch.getBlockIds().x);
   gpu::TerminatorOp::create(b, loc);
   sharedSize->setAttr("value", b.getI32IntegerAttr(kernel.sharedBytes));
+  if (kernel.minBlocks > 1)
+    kernel.dynamicShared.getDefiningOp()->setAttr(
+        kMinBlocksAttr, b.getI32IntegerAttr(kernel.minBlocks));
 }
 
 void attn::nvvm::launchBlocks(

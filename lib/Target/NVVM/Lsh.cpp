@@ -49,8 +49,8 @@ LogicalResult verifyChunks(LshChunksOp op) {
            << orderType;
   for (Value code : {op.getCode(), op.getKeyCode()})
     if (code && !getElementTypeOrSelf(code.getType()).isInteger(32))
-      return op.emitOpError() << "expected codes of i32 for this target, got "
-                              << code.getType();
+      return op.emitOpError()
+             << "expected codes of i32 for this target, got " << code.getType();
   if (Operation *culprit = findUnsupported(op.getScoreMod()))
     return culprit->emitOpError()
            << "expected only arithmetic in a score_mod for this target";

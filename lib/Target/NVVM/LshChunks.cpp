@@ -16,7 +16,7 @@
 #include "Staging.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "llvm/Support/MathExtras.h"
 
 #include <limits>
@@ -26,12 +26,15 @@ using namespace mlir::attn;
 using namespace mlir::attn::nvvm;
 
 namespace {
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kLn2 = 0.6931471805599453;
 /// Registers of a lane that may hold queries; more stay in shared memory.
 constexpr int64_t kQueryRegisters = 32;
 /// Bytes of a row up to which 64 keys make a tile, and not 32.
 constexpr int64_t kShortRow = 128;
+/// Bytes of tokens and of their results that the last cache keeps.
+constexpr int64_t kCacheBytes = 32 << 20;
+/// Heads and rounds of which 128 registers hold all, so that two blocks of 8
+/// warps hide each other's gathering.
+constexpr int64_t kSmallHead = 64, kFewRounds = 4;
 /// Rounds whose codes a lane keeps of its rows.
 constexpr int64_t kCodeRegisters = 8;
 } // namespace
@@ -59,11 +62,13 @@ ChunkPlan::ChunkPlan(LshChunksOp op) {
   while (bytes() > kSharedLimit && warps > 1)
     warps /= 2;
   keyStep = std::min<int64_t>(keyTile, valueSize <= 128 ? 32 : 16);
+  bool isSmall = std::max(headSize, valueSize) <= kSmallHead &&
+                 rounds <= kFewRounds && op.getScoreMod().empty();
+  minBlocks = isSmall ? 2 : 1;
 }
 
 ChunkEmitter::ChunkEmitter(OpBuilder &b, LshChunksOp op, Kernel &kernel,
-                           const ChunkPlan &plan, Value round,
-                           ValueRange block)
+                           const ChunkPlan &plan, Value round, ValueRange block)
     : op(op), kernel(kernel), f(b, op.getLoc(), kernel.at, kernel.products),
       plan(plan), round(round), batch(block[0]), head(block[1]),
       firstRank(f.mul(block[2], plan.rows())) {
@@ -80,9 +85,8 @@ void ChunkEmitter::locate() {
     return memref ? loadIndex(f, memref, {batch}) : all;
   };
   count = countOf(op.getCount(), tokens);
-  keyCount = hasOwnKeys()
-                 ? countOf(op.getKeyCount(), dim(op.getKeyOrder(), 3))
-                 : count;
+  keyCount = hasOwnKeys() ? countOf(op.getKeyCount(), dim(op.getKeyOrder(), 3))
+                          : count;
   isFirst = f.less(round, f.index(1));
   isLast = f.less(f.index(plan.rounds - 2), round);
   queries = tokenView(op.getX(), 0);
@@ -97,7 +101,7 @@ ChunkEmitter::Range ChunkEmitter::rangeOf(Value rank) {
   int64_t back = op.getLookBack(), ahead = op.getLookAhead();
   Value number = f.b.createOrFold<arith::DivUIOp>(f.loc, rank, f.index(chunk));
   Value begin = f.mul(f.sub(number, f.index(back)), keyChunk);
-  begin = f.max(begin, f.index(0));
+  begin = f.min(f.max(begin, f.index(0)), keyCount);
   Value end = f.min(f.mul(f.add(number, 1 + ahead), keyChunk), keyCount);
   SmallVector<Value> at{batch, head, round, rank};
   if (op.getFirst())
@@ -122,9 +126,9 @@ static Value reduceWarp(FragmentBuilder &f, Value x, Value y, bool isMax) {
 
 void ChunkEmitter::describeRows() {
   Value lastToken = f.sub(tokens, f.index(1));
-  Value own = f.add(firstRank, f.add(f.mul(kernel.at.warp,
-                                           FragmentBuilder::fragmentRows),
-                                     kernel.at.group));
+  Value own = f.add(firstRank,
+                    f.add(f.mul(kernel.at.warp, FragmentBuilder::fragmentRows),
+                          kernel.at.group));
   SmallVector<Value> begins, ends;
   for (int64_t half = 0; half < 2; ++half) {
     ChunkRow row;
@@ -137,8 +141,7 @@ void ChunkEmitter::describeRows() {
     Range seen = rangeOf(rank);
     row.begin = f.toI32(seen.begin);
     Value end = f.toI32(seen.end);
-    row.length =
-        f.select(row.isThere, f.sub(end, row.begin), f.i32(0));
+    row.length = f.select(row.isThere, f.sub(end, row.begin), f.i32(0));
     begins.push_back(f.select(row.isThere, row.begin,
                               f.i32(std::numeric_limits<int32_t>::max())));
     ends.push_back(f.select(row.isThere, end, f.i32(0)));
@@ -167,8 +170,8 @@ void ChunkEmitter::stageQueries() {
   SharedTile tile = plan.queries(f.offset(kernel.at.shared, plan.queriesAt()));
   stage(f, tile, source, [&](Value row) {
     Value rank = f.add(firstRank, row), isThere = f.less(rank, count);
-    Value position = loadIndex(f, op.getOrder(),
-                               {batch, head, round, f.min(rank, last)});
+    Value position =
+        loadIndex(f, op.getOrder(), {batch, head, round, f.min(rank, last)});
     return RowOrigin{isThere, {position}};
   });
 }
@@ -204,15 +207,13 @@ void ChunkEmitter::stageWordsOfKeys(Value first, Value to) {
   Value code = hasOwnKeys() ? op.getKeyCode() : op.getCode();
   GlobalRows codes(f, viewInner(f, code, {batch, head}), 1);
   Value rounds = f.index(plan.rounds);
-  stageWords(f, f.offset(to, plan.codesAt()), plan.keyTile * plan.rounds,
-             [&](Value piece) {
-               Value row = f.b.createOrFold<arith::DivUIOp>(f.loc, piece,
-                                                            rounds),
-                     r = f.b.createOrFold<arith::RemUIOp>(f.loc, piece,
-                                                          rounds);
-               return WordOrigin{isThere(row),
-                                 wordOf(codes, {positionOf(row)}, r)};
-             });
+  stageWords(
+      f, f.offset(to, plan.codesAt()), plan.keyTile * plan.rounds,
+      [&](Value piece) {
+        Value row = f.b.createOrFold<arith::DivUIOp>(f.loc, piece, rounds),
+              r = f.b.createOrFold<arith::RemUIOp>(f.loc, piece, rounds);
+        return WordOrigin{isThere(row), wordOf(codes, {positionOf(row)}, r)};
+      });
 }
 
 void ChunkEmitter::stageKeys(Value first, Value to) {
@@ -220,52 +221,14 @@ void ChunkEmitter::stageKeys(Value first, Value to) {
   Value last = f.sub(endKey, f.index(1));
   auto origin = [&](Value row) {
     Value rank = f.add(first, row);
-    Value position = loadIndex(f, keyOrder(),
-                               {batch, head, round, f.min(rank, last)});
+    Value position =
+        loadIndex(f, keyOrder(), {batch, head, round, f.min(rank, last)});
     return RowOrigin{f.less(rank, endKey), {position}};
   };
   stage(f, plan.keys(to), keyRows, origin);
   stage(f, plan.values(f.offset(to, plan.valuesAt())), valueRows, origin);
   stageWordsOfKeys(first, to);
   commitStaging(f);
-}
-
-/// What the rounds before left; nothing before the first.
-SoftmaxState ChunkEmitter::loadState() {
-  SoftmaxState state;
-  state.acc.assign(plan.valueSize / 8, f.zero());
-  state.max.assign(2, f.f32(-kInfinity));
-  state.sum.assign(2, f.f32(0));
-  if (plan.rounds == 1)
-    return state;
-  Value isLater = f.lessOrEqual(f.index(1), round);
-  Value isOne = f.compare(arith::CmpIPredicate::eq, kernel.at.quad, f.index(0));
-  Value column = f.mul(kernel.at.quad, 2);
-  auto pair = VectorType::get({2}, f.b.getF32Type());
-  return state.with(f.ifElse(isLater, state.flatten(), [&] {
-    SoftmaxState before = state;
-    for (int64_t half = 0; half < 2; ++half) {
-      Value position = rows[half].position;
-      for (auto [n, part] : llvm::enumerate(before.acc)) {
-        Value both = vector::LoadOp::create(
-            f.b, f.loc, pair, output,
-            ValueRange{position, f.add(column, 8 * n)},
-            /*nontemporal=*/false, llvm::Align(8));
-        for (int64_t i : {0, 1})
-          part[2 * half + i] =
-              vector::ExtractOp::create(f.b, f.loc, both, i);
-      }
-      auto load = [&](int64_t part) -> Value {
-        return memref::LoadOp::create(
-            f.b, f.loc, op.getState(),
-            ValueRange{f.index(part), batch, head, position});
-      };
-      before.max[half] = load(0);
-      // One lane of a row keeps its sum, the others begin with 0.
-      before.sum[half] = f.select(isOne, load(1), f.f32(0));
-    }
-    return before.flatten();
-  }));
 }
 
 /// All tiles of keys; the next is on its way while one is worked on.
@@ -286,105 +249,25 @@ SoftmaxState ChunkEmitter::emitTiles(const SoftmaxState &state) {
   }
   SmallVector<Value> carried = state.flatten();
   carried.push_back(zero); // where the stage to read begins
-  carried = f.forLoop(
-      firstKey, endKey, plan.keyTile, carried,
-      [&](Value first, ValueRange values) {
-        Value at = values.back();
-        Value other = f.sub(f.index(plan.stageBytes()), at);
-        finishStaging(f);
-        f.barrier();
-        Value next = f.add(first, plan.keyTile);
-        f.ifThen(f.less(next, endKey),
-                 [&] { stageKeys(next, f.offset(kernel.at.shared, other)); });
-        SmallVector<Value> after =
-            emitTile(first, f.offset(kernel.at.shared, at),
-                     state.with(values.drop_back()))
-                .flatten();
-        after.push_back(other);
-        return after;
-      });
+  carried = f.forLoop(firstKey, endKey, plan.keyTile, carried,
+                      [&](Value first, ValueRange values) {
+                        Value at = values.back();
+                        Value other = f.sub(f.index(plan.stageBytes()), at);
+                        finishStaging(f);
+                        f.barrier();
+                        Value next = f.add(first, plan.keyTile);
+                        f.ifThen(f.less(next, endKey), [&] {
+                          stageKeys(next, f.offset(kernel.at.shared, other));
+                        });
+                        SmallVector<Value> after =
+                            emitTile(first, f.offset(kernel.at.shared, at),
+                                     state.with(values.drop_back()))
+                                .flatten();
+                        after.push_back(other);
+                        return after;
+                      });
   carried.pop_back();
   return state.with(carried);
-}
-
-SmallVector<Value> ChunkEmitter::lseAt(const ChunkRow &row) {
-  AffineMap map = op.getMap(3);
-  SmallVector<Value> at;
-  for (unsigned i = 0; i < map.getNumResults(); ++i) {
-    unsigned dim = map.getDimPosition(i);
-    at.push_back(dim == LshAttentionOp::kBatch  ? batch
-                 : dim == LshAttentionOp::kHead ? head
-                                                : row.position);
-  }
-  return at;
-}
-
-/// The last round divides by the sum; a query that saw nothing in any round
-/// gives its own value, or 0 if keys are not queries. Invalid tokens give 0.
-void ChunkEmitter::finishRow(const SoftmaxState &state, int64_t half) {
-  const ChunkRow &row = rows[half];
-  Value sum = f.rowSum(state.sum[half]), zero = f.f32(0), one = f.f32(1);
-  // A NaN sum stays NaN: only a sum that is exactly 0 means an empty row.
-  Value isEmpty = arith::CmpFOp::create(f.b, f.loc, arith::CmpFPredicate::OEQ,
-                                        sum, zero);
-  Value inverse = arith::DivFOp::create(f.b, f.loc, one, sum);
-  inverse = f.select(isEmpty, zero, inverse);
-  Value factor = f.select(isLast, inverse, one);
-  Value column = f.mul(kernel.at.quad, 2);
-  SmallVector<Value> results;
-  for (const Accumulator &part : state.acc)
-    for (int64_t i : {0, 1})
-      results.push_back(f.select(
-          row.isThere, f.mulf(part[2 * half + i], factor), zero));
-  if (!hasOwnKeys()) {
-    Value isOwn = f.both(f.both(isEmpty, isLast), row.isThere);
-    results = f.ifElse(isOwn, results, [&] {
-      SmallVector<Value> own;
-      for (size_t i = 0; i < results.size(); ++i)
-        own.push_back(f.extend(memref::LoadOp::create(
-            f.b, f.loc, values,
-            ValueRange{row.position, f.add(column, 8 * (i / 2) + i % 2)})));
-      return own;
-    });
-  }
-  Value isStored = f.select(isLast, row.isWritten, row.isThere);
-  f.ifThen(isStored, [&] {
-    auto pair = VectorType::get({2}, f.b.getF32Type());
-    for (size_t i = 0; i < results.size(); i += 2) {
-      Value both = vector::FromElementsOp::create(
-          f.b, f.loc, pair, ValueRange{results[i], results[i + 1]});
-      vector::StoreOp::create(f.b, f.loc, both, output,
-                              ValueRange{row.position, f.add(column, 4 * i)},
-                              /*nontemporal=*/false, llvm::Align(8));
-    }
-    Value isOne =
-        f.compare(arith::CmpIPredicate::eq, kernel.at.quad, f.index(0));
-    f.ifThen(isOne, [&] {
-      auto store = [&](Value value, int64_t part) {
-        memref::StoreOp::create(
-            f.b, f.loc, value, op.getState(),
-            ValueRange{f.index(part), batch, head, row.position});
-      };
-      store(state.max[half], 0);
-      store(sum, 1);
-      if (!op.getLse())
-        return;
-      f.ifThen(isLast, [&] {
-        Value lse =
-            f.mulf(f.addf(state.max[half], f.log2(sum)), f.f32(kLn2));
-        Value lowest = f.f32(-kInfinity);
-        lse = f.select(row.isThere, f.select(isEmpty, lowest, lse), lowest);
-        Type element = getElementTypeOrSelf(op.getLse().getType());
-        memref::StoreOp::create(f.b, f.loc, f.truncate(lse, element),
-                                op.getLse(), lseAt(row));
-      });
-    });
-  });
-}
-
-void ChunkEmitter::finish(const SoftmaxState &state) {
-  for (int64_t half = 0; half < 2; ++half)
-    finishRow(state, half);
 }
 
 void ChunkEmitter::emit() {
@@ -397,6 +280,31 @@ void ChunkEmitter::emit() {
   finish(state);
 }
 
+/// Heads whose tokens stay in the last cache from one round to the next.
+static Value chooseHeads(IndexMath &math, const ChunkPlan &plan, Value tokens) {
+  int64_t tokenBytes =
+      plan.headSize * (plan.element.getIntOrFloatBitWidth() / 8) +
+      plan.valueSize * (plan.valueElement.getIntOrFloatBitWidth() / 8 + 4);
+  Value bytes = math.max(math.mul(tokens, tokenBytes), math.index(1));
+  Value fitting = math.b.createOrFold<arith::DivUIOp>(
+      math.loc, math.index(kCacheBytes), bytes);
+  return math.max(fitting, math.index(1));
+}
+
+/// A loop of the host, or nothing where it has one iteration.
+static void hostLoop(IndexMath &math, Value end, Value step,
+                     function_ref<void(Value)> body) {
+  std::optional<int64_t> wholeEnd = getConstantIntValue(end),
+                         wholeStep = getConstantIntValue(step);
+  Value zero = math.index(0);
+  if (wholeEnd && wholeStep && *wholeEnd > 0 && *wholeEnd <= *wholeStep)
+    return body(zero);
+  auto loop = scf::ForOp::create(math.b, math.loc, zero, end, step);
+  OpBuilder::InsertionGuard guard(math.b);
+  math.b.setInsertionPointToStart(loop.getBody());
+  body(loop.getInductionVar());
+}
+
 void attn::nvvm::emitLshChunks(OpBuilder &b, LshChunksOp op,
                                F32Products products) {
   ChunkPlan plan(op);
@@ -405,22 +313,26 @@ void attn::nvvm::emitLshChunks(OpBuilder &b, LshChunksOp op,
   auto dim = [&](int64_t position) {
     return b.createOrFold<memref::DimOp>(loc, op.getOrder(), position);
   };
-  SmallVector<Value> extents{dim(0), dim(1),
-                             math.ceilDiv(dim(3), plan.rows())};
-  Value blocks = math.mul(math.mul(extents[0], extents[1]), extents[2]);
-  auto launch = [&](Value round) {
-    launchBlocks(b, loc, "lsh_chunks", blocks, plan.warps, products,
-                 [&](Kernel &kernel, Value number) {
-                   SmallVector<Value> block =
-                       delinearise(math, number, extents);
-                   ChunkEmitter(b, op, kernel, plan, round, block).emit();
-                 });
-  };
-  if (plan.rounds == 1)
-    return launch(math.index(0));
-  auto loop = scf::ForOp::create(b, loc, math.index(0),
-                                 math.index(plan.rounds), math.index(1));
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(loop.getBody());
-  launch(loop.getInductionVar());
+  Value heads = dim(1), all = math.mul(dim(0), heads), tokens = dim(3);
+  Value tiles = math.ceilDiv(tokens, plan.rows());
+  Value together = math.index(std::numeric_limits<int32_t>::max());
+  if (plan.rounds > 1)
+    together = chooseHeads(math, plan, tokens);
+  hostLoop(math, all, together, [&](Value first) {
+    Value number = math.min(together, math.sub(all, first));
+    Value blocks = math.mul(number, tiles);
+    hostLoop(math, math.index(plan.rounds), math.index(1), [&](Value round) {
+      launchBlocks(
+          b, loc, "lsh_chunks", blocks, plan.warps, products,
+          [&](Kernel &kernel, Value task) {
+            SmallVector<Value> at = delinearise(math, task, {number, tiles});
+            Value own = math.add(first, at[0]);
+            Value batch = b.createOrFold<arith::DivUIOp>(loc, own, heads),
+                  head = b.createOrFold<arith::RemUIOp>(loc, own, heads);
+            ChunkEmitter(b, op, kernel, plan, round, {batch, head, at[1]})
+                .emit();
+            kernel.minBlocks = plan.minBlocks;
+          });
+    });
+  });
 }

@@ -1,8 +1,9 @@
 //===- LshChunks.h - sorted chunks on tensor cores --------------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Emits attn.lsh_chunks. LshChunks.cpp has the block: its rows, its state and
-// the tiles of gathered keys; LshScores.cpp what happens to a tile's scores.
+// Emits attn.lsh_chunks. LshChunks.cpp has the block: its rows and the tiles of
+// gathered keys; LshState.cpp what a round leaves to the next; LshScores.cpp
+// what happens to a tile's scores.
 //
 //===----------------------------------------------------------------------===//
 
@@ -50,18 +51,19 @@ struct ChunkPlan {
   int64_t headSize, valueSize, rounds;
   Type element, valueElement;
   bool hasUnits, hasPositions, hasCodes, queryInRegisters;
-  int64_t warps = 8;   ///< each has 16 rows
-  int64_t keyTile = 64; ///< keys that are brought at once
-  int64_t keyStep = 32; ///< keys whose scores are in registers
+  int64_t warps = 8;     ///< each has 16 rows
+  int64_t keyTile = 64;  ///< keys that are brought at once
+  int64_t keyStep = 32;  ///< keys whose scores are in registers
+  int64_t minBlocks = 1; ///< on a multiprocessor, that registers are to allow
 };
 
 /// A query: a rank of the order.
 struct ChunkRow {
-  Value rank;          ///< i32
-  Value position;      ///< in the sequence, in bounds
-  Value isThere;       ///< whether it is a valid token
-  Value isWritten;     ///< whether there is such a token at all
-  Value begin, length; ///< the ranks of keys that it sees, as i32
+  Value rank;               ///< i32
+  Value position;           ///< in the sequence, in bounds
+  Value isThere;            ///< whether it is a valid token
+  Value isWritten;          ///< whether there is such a token at all
+  Value begin, length;      ///< the ranks of keys that it sees, as i32
   SmallVector<Value> codes; ///< by round, with look_ahead added
 };
 
@@ -94,7 +96,6 @@ private:
     return viewOf(memref, op.getMap(map));
   }
   Value viewOf(Value memref, AffineMap map);
-  SmallVector<Value> lseAt(const ChunkRow &row);
 
   // The block.
   void locate();
@@ -107,6 +108,9 @@ private:
   SoftmaxState emitTiles(const SoftmaxState &state);
   void finish(const SoftmaxState &state);
   void finishRow(const SoftmaxState &state, int64_t half);
+  SmallVector<Value> finishColumns(const SoftmaxState &state, int64_t half,
+                                   Value sum, Value isEmpty);
+  void storeLse(const ChunkRow &row, Value max, Value sum, Value isEmpty);
 
   // A step.
   SoftmaxState emitTile(Value first, Value stage, const SoftmaxState &state);
@@ -129,7 +133,7 @@ private:
   FragmentBuilder f;
   const ChunkPlan &plan;
   Value round, batch, head, firstRank;
-  Value isFirst, isLast;  ///< of the rounds
+  Value isFirst, isLast; ///< of the rounds
   Value tokens, count, keyCount;
   Value queries, keys, values, output; ///< [N, columns] of the head
   Value firstKey, endKey;              ///< ranks that some row sees

@@ -14,6 +14,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 #include "llvm/Support/MathExtras.h"
 
@@ -51,9 +52,9 @@ public:
         tokens(k.dim(op.getUnit(), 2)) {
     Type f32 = k.b.getF32Type();
     x = {k.at.shared, plan.rows(), plan.headSize, f32};
-    rotations = {k.offset(k.at.shared, x.bytes()), plan.columns, plan.headSize,
-                 f32};
-    kernel.requireShared(x.bytes() + rotations.bytes());
+    rotationBytes =
+        SharedTile{Value(), plan.columns, plan.headSize, f32}.bytes();
+    kernel.requireShared(x.bytes() + 2 * rotationBytes);
   }
   void emit();
 
@@ -63,10 +64,17 @@ private:
   }
   void stageTokens();
   void emitUnits();
-  void emitRound(Value round);
-  SmallVector<Value> emitDigit(Value round, int64_t column, int64_t half);
-  SmallVector<Value> emitTile(Value round, Value column, Value id,
-                              int64_t count, ValueRange extremes);
+  void stageRotations(Value row, Value to);
+  Value emitRound(Value round, Value stageAt);
+  void storeBuckets(Value round, ArrayRef<Value> buckets);
+  SmallVector<Value> emitDigit(Value row, int64_t half, Value &stageAt);
+  SmallVector<Value> emitTile(Value row, Value id, int64_t count,
+                              ValueRange carried);
+  /// One of the two tiles of rotations, `at` bytes behind the first.
+  SharedTile tileAt(Value at) {
+    Value base = k.offset(k.offset(k.at.shared, x.bytes()), at);
+    return {base, plan.columns, plan.headSize, k.b.getF32Type()};
+  }
   void update(MutableArrayRef<Value> own, Value projection, Value column);
   void reduceRow(MutableArrayRef<Value> own);
 
@@ -74,7 +82,8 @@ private:
   HashOp op;
   const HashPlan &plan;
   Value batch, head, first, tokens;
-  SharedTile x, rotations;
+  SharedTile x;
+  int64_t rotationBytes;
 };
 } // namespace
 
@@ -93,13 +102,26 @@ void HashEmitter::stageTokens() {
     k.barrier();
     return;
   }
-  k.forEach({k.index(plan.rows()), k.index(plan.headSize)}, [&](ValueRange at) {
-    Value token = k.add(first, at[0]);
-    Value element = k.extend(rows.load(k.min(token, last), at[1]));
-    element = k.select(k.less(token, tokens), element, k.f32(0));
-    Value to = k.offset(x.base, k.add(k.mul(at[0], x.pitch()), k.mul(at[1], 4)));
-    LLVM::StoreOp::create(k.b, k.loc, element, to);
-  });
+  // Several elements at once, where strides keep them aligned.
+  int64_t together = rows.isAsync() ? 4 : 1;
+  Type element = cast<MemRefType>(tensor.getType()).getElementType();
+  auto wide = VectorType::get({together}, k.b.getF32Type());
+  k.forEach({k.index(plan.rows()), k.index(plan.headSize / together)},
+            [&](ValueRange at) {
+              Value token = k.add(first, at[0]),
+                    column = k.mul(at[1], together);
+              Value part = vector::LoadOp::create(
+                  k.b, k.loc, VectorType::get({together}, element), tensor,
+                  ValueRange{k.min(token, last), column},
+                  /*nontemporal=*/false, llvm::Align(2 * together));
+              part = arith::ExtFOp::create(k.b, k.loc, wide, part);
+              Value none =
+                  arith::ConstantOp::create(k.b, k.loc, k.b.getZeroAttr(wide));
+              part = k.select(k.less(token, tokens), part, none);
+              Value to = k.offset(
+                  x.base, k.add(k.mul(at[0], x.pitch()), k.mul(column, 4)));
+              LLVM::StoreOp::create(k.b, k.loc, part, to, 4 * together);
+            });
 }
 
 /// A thread has a token and reads it 16 bytes at a time.
@@ -143,22 +165,35 @@ void HashEmitter::update(MutableArrayRef<Value> own, Value projection,
       k.select(below, column, own[Extremes::kSmallestAt]);
 }
 
-/// `count` columns of the rotations from `column` on, which is number `id` of
-/// its digit.
-SmallVector<Value> HashEmitter::emitTile(Value round, Value column, Value id,
-                                         int64_t count, ValueRange extremes) {
+/// Begins to bring a tile of rotations from `row` on, all rounds being below
+/// each other.
+void HashEmitter::stageRotations(Value row, Value to) {
   auto type = cast<MemRefType>(op.getRotations().getType());
   Value owner = type.getDimSize(0) == 1 ? k.index(0) : head;
-  GlobalRows rows(k, viewInner(k, op.getRotations(), {owner, round}), 1);
-  Value last = k.index(type.getDimSize(2) - 1);
-  k.barrier();
-  stage(k, rotations, rows, [&](Value row) {
-    return RowOrigin{k.less(row, k.index(count)),
-                     {k.min(k.add(column, row), last)}};
+  GlobalRows rows(k, viewInner(k, op.getRotations(), {owner}), 2);
+  Value columns = k.dim(op.getRotations(), 2);
+  Value count = k.mul(k.dim(op.getRotations(), 1), columns);
+  Value last = k.sub(count, k.index(1));
+  stage(k, tileAt(to), rows, [&](Value number) {
+    Value from = k.add(row, number), isThere = k.less(from, count);
+    from = k.min(from, last);
+    return RowOrigin{isThere,
+                     {k.b.createOrFold<arith::DivUIOp>(k.loc, from, columns),
+                      k.b.createOrFold<arith::RemUIOp>(k.loc, from, columns)}};
   });
   commitStaging(k);
+}
+
+/// `count` columns of the rotations, of which the first is number `id` of its
+/// digit, and which stand at `row`; the tile behind them is on its way then.
+SmallVector<Value> HashEmitter::emitTile(Value row, Value id, int64_t count,
+                                         ValueRange carried) {
+  Value at = carried.back(), other = k.sub(k.index(rotationBytes), at);
   finishStaging(k);
   k.barrier();
+  stageRotations(k.add(row, count), other);
+  SharedTile rotations = tileAt(at);
+  SmallVector<Value> best(carried.drop_back());
   Type f32 = k.b.getF32Type();
   int64_t fragments = 2 * llvm::divideCeil(count, 16);
   SmallVector<Accumulator> sums(fragments, k.zero());
@@ -174,7 +209,6 @@ SmallVector<Value> HashEmitter::emitTile(Value round, Value column, Value id,
         sums[n + part] = k.multiply(left, right[part], sums[n + part], f32);
     }
   }
-  SmallVector<Value> best(extremes);
   Value own = k.add(k.toI32(id), k.toI32(k.mul(k.at.quad, 2)));
   for (int64_t n = 0; n < fragments; ++n)
     for (int64_t i = 0; i < 4; ++i) {
@@ -182,8 +216,8 @@ SmallVector<Value> HashEmitter::emitTile(Value round, Value column, Value id,
       if (offset >= count)
         continue;
       Value number = k.add(own, k.i32(offset)), projection = sums[n][i];
-      auto row = MutableArrayRef(best).slice(i / 2 * Extremes::kNum,
-                                             Extremes::kNum);
+      auto row =
+          MutableArrayRef(best).slice(i / 2 * Extremes::kNum, Extremes::kNum);
       if (8 * n + 8 <= count) {
         update(row, projection, number);
         continue;
@@ -194,6 +228,7 @@ SmallVector<Value> HashEmitter::emitTile(Value round, Value column, Value id,
       Value none = k.f32(std::numeric_limits<double>::quiet_NaN());
       update(row, k.select(isThere, projection, none), number);
     }
+  best.push_back(other);
   return best;
 }
 
@@ -202,10 +237,10 @@ void HashEmitter::reduceRow(MutableArrayRef<Value> own) {
   auto merge = [&](int64_t value, bool isLargest, int64_t mask) {
     Value mine = own[value], at = own[value + 1];
     Value theirs = k.shuffleXor(mine, mask), theirAt = k.shuffleXor(at, mask);
-    Value isBetter = isLargest ? k.greater(theirs, mine)
-                               : k.greater(mine, theirs);
-    Value isEqual = arith::CmpFOp::create(
-        k.b, k.loc, arith::CmpFPredicate::OEQ, theirs, mine);
+    Value isBetter =
+        isLargest ? k.greater(theirs, mine) : k.greater(mine, theirs);
+    Value isEqual = arith::CmpFOp::create(k.b, k.loc, arith::CmpFPredicate::OEQ,
+                                          theirs, mine);
     Value isLower = k.both(isEqual, k.less(theirAt, at));
     Value takes = arith::OrIOp::create(k.b, k.loc, isBetter, isLower);
     own[value] = k.select(takes, theirs, mine);
@@ -217,21 +252,25 @@ void HashEmitter::reduceRow(MutableArrayRef<Value> own) {
   }
 }
 
-/// The argmax of [u; -u] over `half` columns, as an i32 for each of two rows.
-SmallVector<Value> HashEmitter::emitDigit(Value round, int64_t column,
-                                          int64_t half) {
+/// The argmax of [u; -u] over `half` columns, the first of which stands at
+/// `row`: an i32 for each of two rows. `stageAt` is where the tile is.
+SmallVector<Value> HashEmitter::emitDigit(Value row, int64_t half,
+                                          Value &stageAt) {
   SmallVector<Value> extremes;
-  for (int64_t row = 0; row < 2; ++row)
+  for (int64_t i = 0; i < 2; ++i)
     extremes.append({k.f32(-kInfinity), k.i32(0), k.f32(kInfinity), k.i32(0)});
+  extremes.push_back(stageAt);
   int64_t whole = half / plan.columns * plan.columns;
-  extremes = k.forLoop(k.index(0), k.index(whole), plan.columns, extremes,
-                       [&](Value id, ValueRange old) {
-                         return emitTile(round, k.add(id, column), id,
-                                         plan.columns, old);
-                       });
+  if (whole != 0)
+    extremes =
+        k.forLoop(k.index(0), k.index(whole), plan.columns, extremes,
+                  [&](Value id, ValueRange old) {
+                    return emitTile(k.add(row, id), id, plan.columns, old);
+                  });
   if (whole != half)
-    extremes = emitTile(round, k.index(column + whole), k.index(whole),
-                        half - whole, extremes);
+    extremes =
+        emitTile(k.add(row, whole), k.index(whole), half - whole, extremes);
+  stageAt = extremes.pop_back_val();
   SmallVector<Value> digits;
   for (int64_t row = 0; row < 2; ++row) {
     auto own =
@@ -241,27 +280,34 @@ SmallVector<Value> HashEmitter::emitDigit(Value round, int64_t column,
         arith::NegFOp::create(k.b, k.loc, own[Extremes::kSmallest]);
     Value opposite = k.add(own[Extremes::kSmallestAt], k.i32(half));
     Value isOpposite = k.greater(mirrored, own[Extremes::kLargest]);
-    digits.push_back(
-        k.select(isOpposite, opposite, own[Extremes::kLargestAt]));
+    digits.push_back(k.select(isOpposite, opposite, own[Extremes::kLargestAt]));
   }
   return digits;
 }
 
-void HashEmitter::emitRound(Value round) {
+/// Returns where the next round's first tile is.
+Value HashEmitter::emitRound(Value round, Value stageAt) {
   SmallVector<Value> buckets(2, k.i32(0));
+  Value first = k.mul(round, k.dim(op.getRotations(), 2));
   int64_t column = 0, stride = 1;
   for (int64_t factor : op.getBuckets()) {
-    SmallVector<Value> digits = emitDigit(round, column, factor / 2);
+    SmallVector<Value> digits =
+        emitDigit(k.add(first, column), factor / 2, stageAt);
     for (int64_t row = 0; row < 2; ++row)
-      buckets[row] =
-          k.add(buckets[row], k.mul(digits[row], k.i32(stride)));
+      buckets[row] = k.add(buckets[row], k.mul(digits[row], k.i32(stride)));
     column += factor / 2;
     stride *= factor;
   }
+  storeBuckets(round, buckets);
+  return stageAt;
+}
+
+void HashEmitter::storeBuckets(Value round, ArrayRef<Value> buckets) {
   Value isFirst = k.compare(arith::CmpIPredicate::eq, k.at.quad, k.index(0));
   for (int64_t row = 0; row < 2; ++row) {
-    Value token = k.add(k.add(first, k.mul(k.at.warp, plan.rows() / plan.warps)),
-                        k.add(k.at.group, 8 * row));
+    Value token =
+        k.add(k.add(first, k.mul(k.at.warp, plan.rows() / plan.warps)),
+              k.add(k.at.group, 8 * row));
     k.ifThen(k.both(isFirst, k.less(token, tokens)), [&] {
       memref::StoreOp::create(k.b, k.loc, buckets[row], op.getBucket(),
                               ValueRange{batch, head, round, token});
@@ -272,12 +318,14 @@ void HashEmitter::emitRound(Value round) {
 void HashEmitter::emit() {
   stageTokens();
   emitUnits();
-  if (op.getBucket())
-    k.forLoop(k.index(0), k.dim(op.getBucket(), 2), 1, {},
-              [&](Value round, ValueRange) {
-                emitRound(round);
-                return SmallVector<Value>();
-              });
+  if (!op.getBucket())
+    return;
+  Value zero = k.index(0);
+  stageRotations(zero, zero);
+  k.forLoop(zero, k.dim(op.getBucket(), 2), 1, {zero},
+            [&](Value round, ValueRange stageAt) {
+              return SmallVector<Value>{emitRound(round, stageAt[0])};
+            });
 }
 
 void attn::nvvm::emitHash(OpBuilder &b, HashOp op, F32Products products) {
@@ -287,8 +335,7 @@ void attn::nvvm::emitHash(OpBuilder &b, HashOp op, F32Products products) {
   auto dim = [&](int64_t position) {
     return b.createOrFold<memref::DimOp>(loc, op.getUnit(), position);
   };
-  SmallVector<Value> extents{dim(0), dim(1),
-                             math.ceilDiv(dim(2), plan.rows())};
+  SmallVector<Value> extents{dim(0), dim(1), math.ceilDiv(dim(2), plan.rows())};
   Value blocks = math.mul(math.mul(extents[0], extents[1]), extents[2]);
   launchBlocks(b, loc, "lsh_hash", blocks, plan.warps, products,
                [&](Kernel &kernel, Value block) {

@@ -35,8 +35,8 @@ Operand ChunkEmitter::leftOperand(int64_t step) {
   if (!query.empty())
     return query[step];
   Value row = f.mul(kernel.at.warp, FragmentBuilder::fragmentRows);
-  return f.loadLeft(
-      plan.queries(f.offset(kernel.at.shared, plan.queriesAt())), row, step);
+  return f.loadLeft(plan.queries(f.offset(kernel.at.shared, plan.queriesAt())),
+                    row, step);
 }
 
 ChunkEmitter::Scores ChunkEmitter::emitScores(const Step &step) {
@@ -48,8 +48,8 @@ ChunkEmitter::Scores ChunkEmitter::emitScores(const Step &step) {
     for (int64_t n = 0; n < plan.keyStep / 8; n += 2) {
       SmallVector<Operand> right = f.loadRight(tile, step.first + 8 * n, d);
       for (int64_t part = 0; part < 2; ++part)
-        scores[n + part] = f.multiply(left, right[part], scores[n + part],
-                                      plan.element);
+        scores[n + part] =
+            f.multiply(left, right[part], scores[n + part], plan.element);
     }
   }
   return scores;
@@ -81,8 +81,7 @@ void ChunkEmitter::restrict(const Step &step, Scores &scores) {
     for (int64_t i = 0; i < 4; ++i) {
       const ChunkRow &row = rows[i / 2];
       auto extract = [&](Value pair) -> Value {
-        return LLVM::ExtractElementOp::create(f.b, f.loc, pair,
-                                              f.i32(i % 2));
+        return LLVM::ExtractElementOp::create(f.b, f.loc, pair, f.i32(i % 2));
       };
       Value factor = units ? f.mulf(extract(units), scale) : scale;
       Value score = f.mulf(part[i], factor);
@@ -92,15 +91,15 @@ void ChunkEmitter::restrict(const Step &step, Scores &scores) {
         score = f.mulf(modify(score, row, key), f.f32(kLog2E));
       }
       Value key = f.add(firstKey, f.i32(8 * n + i % 2));
-      Value isSeen = f.compare(arith::CmpIPredicate::ult,
-                               f.sub(key, row.begin), row.length);
+      Value isSeen = f.compare(arith::CmpIPredicate::ult, f.sub(key, row.begin),
+                               row.length);
       if (comparesPositions()) {
         Value own = f.toI32(row.position);
         isSeen = f.both(isSeen, hasOwnKeys() ? f.lessOrEqual(position, own)
                                              : f.less(position, own));
       } else if (!hasOwnKeys() && !op.getCausal()) {
-        isSeen = f.both(
-            isSeen, f.compare(arith::CmpIPredicate::ne, key, row.rank));
+        isSeen =
+            f.both(isSeen, f.compare(arith::CmpIPredicate::ne, key, row.rank));
       }
       part[i] = f.select(isSeen, score, f.f32(-kInfinity));
     }
@@ -113,16 +112,16 @@ SmallVector<Value> ChunkEmitter::countRound(const Step &step, Value number,
                                             ArrayRef<Value> codes,
                                             ValueRange counts) {
   SmallVector<Value> next;
-  Value pointer = f.offset(step.stage,
-                           f.mul(f.mul(kernel.at.quad, 2), 4 * plan.rounds));
+  Value pointer =
+      f.offset(step.stage, f.mul(f.mul(kernel.at.quad, 2), 4 * plan.rounds));
   pointer = f.offset(pointer, f.mul(number, 4));
   Value window = f.i32(op.getLookBack() + op.getLookAhead() + 1);
   for (int64_t n = 0; n < plan.keyStep / 8; ++n) {
     SmallVector<Value> keyCodes;
     for (int64_t i = 0; i < 2; ++i)
       keyCodes.push_back(f.loadShared(
-          f.offset(pointer, plan.codesAt() + 4 * plan.rounds *
-                                                 (step.first + 8 * n + i)),
+          f.offset(pointer,
+                   plan.codesAt() + 4 * plan.rounds * (step.first + 8 * n + i)),
           f.b.getI32Type()));
     for (int64_t i = 0; i < 4; ++i) {
       Value isMet = f.compare(arith::CmpIPredicate::ult,
@@ -139,22 +138,21 @@ SmallVector<Value> ChunkEmitter::countRounds(const Step &step) {
   SmallVector<Value> counts(plan.keyStep / 2, f.i32(0));
   if (!rows.front().codes.empty()) {
     for (int64_t r = 0; r < plan.rounds; ++r)
-      counts = countRound(step, f.index(r), {rows[0].codes[r], rows[1].codes[r]},
-                          counts);
+      counts = countRound(step, f.index(r),
+                          {rows[0].codes[r], rows[1].codes[r]}, counts);
     return counts;
   }
-  return f.forLoop(
-      f.index(0), f.index(plan.rounds), 1, counts,
-      [&](Value number, ValueRange old) {
-        SmallVector<Value> codes;
-        for (const ChunkRow &row : rows) {
-          Value code = memref::LoadOp::create(
-              f.b, f.loc, op.getCode(),
-              ValueRange{batch, head, row.position, number});
-          codes.push_back(f.add(code, f.i32(op.getLookAhead())));
-        }
-        return countRound(step, number, codes, old);
-      });
+  return f.forLoop(f.index(0), f.index(plan.rounds), 1, counts,
+                   [&](Value number, ValueRange old) {
+                     SmallVector<Value> codes;
+                     for (const ChunkRow &row : rows) {
+                       Value code = memref::LoadOp::create(
+                           f.b, f.loc, op.getCode(),
+                           ValueRange{batch, head, row.position, number});
+                       codes.push_back(f.add(code, f.i32(op.getLookAhead())));
+                     }
+                     return countRound(step, number, codes, old);
+                   });
 }
 
 /// A row of the lane: maximum, probabilities in place of scores, sum, and the
@@ -179,12 +177,11 @@ void ChunkEmitter::updateRow(Scores &scores, ArrayRef<Value> counts,
         Value count = f.max(counts[4 * n + i], f.i32(1));
         Value real =
             arith::UIToFPOp::create(f.b, f.loc, f.b.getF32Type(), count);
-        Value inverse =
-            LLVM::CallIntrinsicOp::create(
-                f.b, f.loc, f.b.getF32Type(),
-                f.b.getStringAttr("llvm.nvvm.rcp.approx.ftz.f"),
-                ValueRange{real})
-                .getResult(0);
+        Value inverse = LLVM::CallIntrinsicOp::create(
+                            f.b, f.loc, f.b.getF32Type(),
+                            f.b.getStringAttr("llvm.nvvm.rcp.approx.ftz.f"),
+                            ValueRange{real})
+                            .getResult(0);
         part[i] = f.mulf(part[i], inverse);
       }
       sum = f.addf(sum, part[i]);

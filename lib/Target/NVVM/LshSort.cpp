@@ -49,7 +49,8 @@ void launchRanks(OpBuilder &b, Location loc, StringRef name, Value order,
   launchBlocks(b, loc, name, math.mul(segments, tiles), kWarps,
                F32Products::Three, [&](Kernel &kernel, Value block) {
                  BlockBuilder k(b, loc, kernel);
-                 SmallVector<Value> at = delinearise(k, block, {segments, tiles});
+                 SmallVector<Value> at =
+                     delinearise(k, block, {segments, tiles});
                  Value rank = k.add(k.mul(at[1], threads), k.at.thread);
                  k.ifThen(k.less(rank, tokens), [&] {
                    body(k, delinearise(k, at[0], extents), at[0], rank);
@@ -68,8 +69,7 @@ void storeCode(BlockBuilder &k, Value code, Value memref, ValueRange segment,
 }
 
 Value chunkOf(BlockBuilder &k, Value rank, int64_t chunk) {
-  return k.toI32(
-      k.b.createOrFold<arith::DivUIOp>(k.loc, rank, k.index(chunk)));
+  return k.toI32(k.b.createOrFold<arith::DivUIOp>(k.loc, rank, k.index(chunk)));
 }
 
 class BucketSortEmitter {
@@ -116,8 +116,8 @@ void BucketSortEmitter::emitBounds() {
   IndexMath math(b, loc);
   Value segments = math.index(1);
   for (int64_t dim = 0; dim < 3; ++dim)
-    segments = math.mul(
-        segments, b.createOrFold<memref::DimOp>(loc, op.getOrder(), dim));
+    segments = math.mul(segments,
+                        b.createOrFold<memref::DimOp>(loc, op.getOrder(), dim));
   auto type = MemRefType::get(
       {ShapedType::kDynamic, static_cast<int64_t>(op.getNumBuckets()) + 1},
       b.getI32Type());
@@ -125,35 +125,33 @@ void BucketSortEmitter::emitBounds() {
   if (op.getEnd())
     ends = memref::AllocOp::create(b, loc, type, segments);
   Value tokens = b.createOrFold<memref::DimOp>(loc, op.getOrder(), 3);
-  launchRanks(b, loc, "bucket_bounds", op.getOrder(),
-              [&](BlockBuilder &k, ValueRange segment, Value number,
-                  Value rank) {
-                Value last = k.sub(tokens, k.index(1));
-                auto store = [&](Value value, Value memref, Value bucket) {
-                  Value at = k.b.createOrFold<arith::IndexCastOp>(
-                      k.loc, k.b.getIndexType(), bucket);
-                  memref::StoreOp::create(k.b, k.loc, k.toI32(value), memref,
-                                          ValueRange{number, at});
-                };
-                auto other = [&](Value x, Value y) {
-                  return k.compare(arith::CmpIPredicate::ne, x, y);
-                };
-                auto either = [&](Value x, Value y) {
-                  return k.b.createOrFold<arith::OrIOp>(k.loc, x, y);
-                };
-                Value own = bucketAt(k, segment, rank);
-                Value before = bucketAt(
-                    k, segment, k.max(k.index(0), k.sub(rank, k.index(1))));
-                Value isFirst =
-                    either(k.less(rank, k.index(1)), other(own, before));
-                k.ifThen(isFirst, [&] { store(rank, firsts, own); });
-                if (!ends)
-                  return;
-                Value after = bucketAt(k, segment, k.min(last, k.add(rank, 1)));
-                Value isLast =
-                    either(k.lessOrEqual(last, rank), other(own, after));
-                k.ifThen(isLast, [&] { store(k.add(rank, 1), ends, own); });
-              });
+  launchRanks(
+      b, loc, "bucket_bounds", op.getOrder(),
+      [&](BlockBuilder &k, ValueRange segment, Value number, Value rank) {
+        Value last = k.sub(tokens, k.index(1));
+        auto store = [&](Value value, Value memref, Value bucket) {
+          Value at = k.b.createOrFold<arith::IndexCastOp>(
+              k.loc, k.b.getIndexType(), bucket);
+          memref::StoreOp::create(k.b, k.loc, k.toI32(value), memref,
+                                  ValueRange{number, at});
+        };
+        auto other = [&](Value x, Value y) {
+          return k.compare(arith::CmpIPredicate::ne, x, y);
+        };
+        auto either = [&](Value x, Value y) {
+          return k.b.createOrFold<arith::OrIOp>(k.loc, x, y);
+        };
+        Value own = bucketAt(k, segment, rank);
+        Value before =
+            bucketAt(k, segment, k.max(k.index(0), k.sub(rank, k.index(1))));
+        Value isFirst = either(k.less(rank, k.index(1)), other(own, before));
+        k.ifThen(isFirst, [&] { store(rank, firsts, own); });
+        if (!ends)
+          return;
+        Value after = bucketAt(k, segment, k.min(last, k.add(rank, 1)));
+        Value isLast = either(k.lessOrEqual(last, rank), other(own, after));
+        k.ifThen(isLast, [&] { store(k.add(rank, 1), ends, own); });
+      });
 }
 
 void BucketSortEmitter::emitPublished() {
@@ -208,12 +206,11 @@ static Value emitRankKey(BlockBuilder &k, RankSortOp op, ValueRange segment,
   Value value = memref::LoadOp::create(k.b, k.loc, op.getValue(), at);
   // -0 is 0.
   value = k.addf(value, k.f32(0));
-  Value raw =
-      arith::BitcastOp::create(k.b, k.loc, k.b.getI32Type(), value);
+  Value raw = arith::BitcastOp::create(k.b, k.loc, k.b.getI32Type(), value);
   // Negative numbers: all bits turn around; others: the sign does.
   Value isNegative = arith::ShRSIOp::create(k.b, k.loc, raw, k.i32(31));
-  Value flips = arith::OrIOp::create(k.b, k.loc, isNegative,
-                                     k.i32(int32_t(1u << 31)));
+  Value flips =
+      arith::OrIOp::create(k.b, k.loc, isNegative, k.i32(int32_t(1u << 31)));
   Value key = arith::XOrIOp::create(k.b, k.loc, raw, flips);
   return selectValid(k, op.getValid(), segment[0], token, key, k.i32(-1));
 }

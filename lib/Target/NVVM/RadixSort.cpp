@@ -84,14 +84,14 @@ RadixSort::Block RadixSort::openBlock(BlockBuilder &k, Value number,
   block.number = at[0], block.tile = at[1];
   block.segment = delinearise(k, block.number, extents);
   block.counters = k.counters(kWarps, digits);
-  k.forEach({k.index(kWarps), k.index(digits)},
-            [&](ValueRange at) { storeInteger(k, k.i32(0), block.counters, at); });
+  k.forEach({k.index(kWarps), k.index(digits)}, [&](ValueRange at) {
+    storeInteger(k, k.i32(0), block.counters, at);
+  });
   Value one = k.i32(1), lane = k.toI32(k.at.lane);
-  block.below =
-      k.sub(arith::ShLIOp::create(k.b, k.loc, one, lane), one);
-  Value first = k.add(k.add(k.mul(block.tile, kTileTokens),
-                            k.mul(k.at.warp, kWarpTokens)),
-                      k.at.lane);
+  block.below = k.sub(arith::ShLIOp::create(k.b, k.loc, one, lane), one);
+  Value first = k.add(
+      k.add(k.mul(block.tile, kTileTokens), k.mul(k.at.warp, kWarpTokens)),
+      k.at.lane);
   Value last = k.sub(tokens, k.index(1));
   for (int64_t item = 0; item < kItems; ++item) {
     Value rank = k.add(first, item * FragmentBuilder::lanes);
@@ -101,15 +101,14 @@ RadixSort::Block RadixSort::openBlock(BlockBuilder &k, Value number,
       place.push_back(token);
       token = loadIndex(k, from, place);
     }
-    Value digit = arith::ShRUIOp::create(k.b, k.loc,
-                                         key(k, block.segment, token),
-                                         k.i32(pass * digitBits));
+    Value digit = arith::ShRUIOp::create(
+        k.b, k.loc, key(k, block.segment, token), k.i32(pass * digitBits));
     digit = arith::AndIOp::create(k.b, k.loc, digit, k.i32(digits - 1));
     // Lanes without a token share a digit that no token has.
     Value shared = k.select(isThere, digit, k.i32(digits));
-    Value peers = NVVM::MatchSyncOp::create(k.b, k.loc, k.b.getI32Type(),
-                                            k.i32(-1), shared,
-                                            NVVM::MatchSyncKind::any);
+    Value peers =
+        NVVM::MatchSyncOp::create(k.b, k.loc, k.b.getI32Type(), k.i32(-1),
+                                  shared, NVVM::MatchSyncKind::any);
     block.isThere.push_back(isThere);
     block.token.push_back(token);
     block.digit.push_back(k.b.createOrFold<arith::IndexCastUIOp>(
@@ -122,10 +121,9 @@ RadixSort::Block RadixSort::openBlock(BlockBuilder &k, Value number,
 /// The first of the lanes that share a digit adds their number to the warp's
 /// counter. `before` is called with the lane's rank among them and the counter
 /// as it was.
-static void
-addToCounter(BlockBuilder &k, Value counters, Value digit, Value peers,
-             Value below, Value isThere,
-             function_ref<void(Value rank, Value count)> before) {
+static void addToCounter(BlockBuilder &k, Value counters, Value digit,
+                         Value peers, Value below, Value isThere,
+                         function_ref<void(Value rank, Value count)> before) {
   Value own = arith::AndIOp::create(k.b, k.loc, peers, below);
   Value rank = countBits(k, own), isFirst = equal(k, rank, k.i32(0));
   SmallVector<Value> at{k.at.warp, digit};
@@ -150,8 +148,8 @@ void RadixSort::emitCount(BlockBuilder &k, Value number, unsigned pass,
   k.forEach({k.index(digits)}, [&](ValueRange digit) {
     Value sum = k.i32(0);
     for (int64_t warp = 0; warp < kWarps; ++warp)
-      sum = k.add(sum, loadInteger(k, block.counters,
-                                   {k.index(warp), digit[0]}));
+      sum =
+          k.add(sum, loadInteger(k, block.counters, {k.index(warp), digit[0]}));
     storeInteger(k, sum, counts, {block.number, block.tile, digit[0]});
   });
 }
@@ -170,18 +168,41 @@ static Value scanWarp(BlockBuilder &k, Value value) {
   return k.sub(sum, value);
 }
 
+/// Calls with the counts of every tile, several at a time, so that their loads
+/// are under way together; those of tiles that are not there are 0.
+Value RadixSort::foldTiles(
+    BlockBuilder &k, Value segment, Value digit, Value initial,
+    function_ref<Value(Value tile, Value isThere, Value sum, Value count)>
+        body) {
+  constexpr int64_t together = 8;
+  Value last = k.sub(tiles, k.index(1));
+  return k.forLoop(k.index(0), tiles, together, {initial},
+                   [&](Value first, ValueRange carried) {
+                     SmallVector<Value> numbers, areThere, loaded;
+                     for (int64_t i = 0; i < together; ++i) {
+                       Value tile = k.add(first, i);
+                       areThere.push_back(k.less(tile, tiles));
+                       numbers.push_back(k.min(tile, last));
+                       loaded.push_back(loadInteger(
+                           k, counts, {segment, numbers.back(), digit}));
+                     }
+                     Value sum = carried[0];
+                     for (int64_t i = 0; i < together; ++i)
+                       sum = body(numbers[i], areThere[i], sum,
+                                  k.select(areThere[i], loaded[i], k.i32(0)));
+                     return SmallVector<Value>{sum};
+                   })[0];
+}
+
 /// A thread has a digit: it sums its counts over the tiles, the block sums
 /// digits, and the thread gives every tile its start.
 void RadixSort::emitScan(BlockBuilder &k, Value segment) {
   Value digit = k.at.thread, isThere = k.less(digit, k.index(digits));
   digit = k.min(digit, k.index(digits - 1));
   Value zero = k.i32(0);
-  auto countAt = [&](Value tile) { return SmallVector<Value>{segment, tile, digit}; };
-  Value total = k.forLoop(k.index(0), tiles, 1, {zero},
-                          [&](Value tile, ValueRange sum) {
-                            Value count = loadInteger(k, counts, countAt(tile));
-                            return SmallVector<Value>{k.add(sum[0], count)};
-                          })[0];
+  Value total = foldTiles(
+      k, segment, digit, zero,
+      [&](Value, Value, Value sum, Value count) { return k.add(sum, count); });
   total = k.select(isThere, total, zero);
   Value before = scanWarp(k, total);
   Value warpTotals = k.counters(1, k.at.warps);
@@ -196,11 +217,13 @@ void RadixSort::emitScan(BlockBuilder &k, Value segment) {
     before = k.add(before, k.select(isBefore, count, zero));
   }
   k.ifThen(isThere, [&] {
-    k.forLoop(k.index(0), tiles, 1, {before}, [&](Value tile, ValueRange sum) {
-      Value count = loadInteger(k, counts, countAt(tile));
-      storeInteger(k, sum[0], counts, countAt(tile));
-      return SmallVector<Value>{k.add(sum[0], count)};
-    });
+    foldTiles(k, segment, digit, before,
+              [&](Value tile, Value isTile, Value sum, Value count) {
+                k.ifThen(isTile, [&] {
+                  storeInteger(k, sum, counts, {segment, tile, digit});
+                });
+                return k.add(sum, count);
+              });
   });
 }
 
@@ -213,8 +236,7 @@ void RadixSort::emitPlace(BlockBuilder &k, Value number, unsigned pass,
   k.barrier();
   // Counts become where the warp's first token of a digit goes.
   k.forEach({k.index(digits)}, [&](ValueRange digit) {
-    Value next =
-        loadInteger(k, counts, {block.number, block.tile, digit[0]});
+    Value next = loadInteger(k, counts, {block.number, block.tile, digit[0]});
     for (int64_t warp = 0; warp < kWarps; ++warp) {
       SmallVector<Value> at{k.index(warp), digit[0]};
       Value count = loadInteger(k, block.counters, at);

@@ -17,8 +17,8 @@ namespace mlir::attn::nvvm {
 
 /// A token's key, an i32 that is compared without sign. `segment` is batch,
 /// head and round.
-using KeyFn = std::function<Value(BlockBuilder &k, ValueRange segment,
-                                  Value token)>;
+using KeyFn =
+    std::function<Value(BlockBuilder &k, ValueRange segment, Value token)>;
 
 class RadixSort {
 public:
@@ -36,6 +36,10 @@ private:
   Block openBlock(BlockBuilder &k, Value number, unsigned pass, Value from);
   void emitCount(BlockBuilder &k, Value number, unsigned pass, Value from);
   void emitScan(BlockBuilder &k, Value segment);
+  Value foldTiles(
+      BlockBuilder &k, Value segment, Value digit, Value initial,
+      function_ref<Value(Value tile, Value isThere, Value sum, Value count)>
+          body);
   void emitPlace(BlockBuilder &k, Value number, unsigned pass, Value from,
                  Value to);
   void launch(StringRef name, Value blocks, int64_t warps,

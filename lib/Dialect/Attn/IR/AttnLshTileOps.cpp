@@ -48,8 +48,8 @@ LogicalResult verifyTokens(Operation *op, StringRef name, Value value,
                            AffineMap map, unsigned inner) {
   ShapedType type = shapedType(value);
   Type element = type.getElementType();
-  bool isReal = element.isF16() || element.isBF16() || element.isF32() ||
-                element.isF64();
+  bool isReal =
+      element.isF16() || element.isBF16() || element.isF32() || element.isF64();
   bool isLast = map.getNumDims() == LshAttentionOp::kNumDims &&
                 map.isProjectedPermutation() && map.getNumResults() > 0 &&
                 static_cast<int64_t>(map.getNumResults()) == type.getRank() &&

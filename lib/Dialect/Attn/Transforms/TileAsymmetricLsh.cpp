@@ -184,10 +184,9 @@ struct TileAsymmetricLshPass
     getOperation().walk([&](A op) { ops.push_back(op); });
     for (A op : ops) {
       IRRewriter rewriter(op);
-      rewriter.replaceOp(op,
-                         AsymmetricLshTiler(op, rewriter,
-                                            {columnAlign, narrow, wideCodes})
-                             .tile());
+      rewriter.replaceOp(
+          op, AsymmetricLshTiler(op, rewriter, {columnAlign, narrow, wideCodes})
+                  .tile());
       ++numTiled;
     }
   }
