@@ -32,7 +32,7 @@ CASES = [
     LshCase(n=90, rounds=2, alibi=True, causal=True),
     LshCase(n=90, rounds=2, alibi=True, same_bucket=False),
     LshCase(n=80, rounds=20, chunk=24, buckets=(6,)),
-    LshCase(n=70, rounds=64, chunk=16),
+    LshCase(n=40, rounds=64, chunk=16, heads=1),
     LshCase(n=150, chunk=150, same_bucket=False),
     LshCase(n=100, rounds=3, dup="none"),
     LshCase(n=100, rounds=2, d=40, e=24, buckets=(70,)),

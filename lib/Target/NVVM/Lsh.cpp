@@ -22,6 +22,8 @@ namespace {
 constexpr int64_t kColumnAlign = 16;
 /// The widest head that there are registers for.
 constexpr int64_t kMostColumns = 256;
+/// Rounds that a byte counts, and whose codes fit in shared memory.
+constexpr int64_t kMostRounds = 64;
 
 LogicalResult verifyTokens(Operation *op, StringRef name, Value memref) {
   auto type = cast<MemRefType>(memref.getType());
@@ -54,6 +56,10 @@ LogicalResult verifyChunks(LshChunksOp op) {
   if (Operation *culprit = findUnsupported(op.getScoreMod()))
     return culprit->emitOpError()
            << "expected only arithmetic in a score_mod for this target";
+  if (orderType.getDimSize(2) > kMostRounds)
+    return op.emitOpError()
+           << "expected at most " << kMostRounds
+           << " rounds for this target, got " << orderType.getDimSize(2);
   if (ChunkPlan plan(op); plan.bytes() > kSharedLimit)
     return op.emitOpError()
            << "expected rows of a block and codes of all rounds to fit in "

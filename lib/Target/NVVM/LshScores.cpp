@@ -107,7 +107,7 @@ void ChunkEmitter::restrict(const Step &step, Scores &scores) {
 }
 
 /// `counts` plus 1 where a round, whose codes of the two rows are given, meets
-/// a pair.
+/// a pair. The counts of a fragment are the bytes of an i32.
 SmallVector<Value> ChunkEmitter::countRound(const Step &step, Value number,
                                             ArrayRef<Value> codes,
                                             ValueRange counts) {
@@ -123,19 +123,20 @@ SmallVector<Value> ChunkEmitter::countRound(const Step &step, Value number,
           f.offset(pointer,
                    plan.codesAt() + 4 * plan.rounds * (step.first + 8 * n + i)),
           f.b.getI32Type()));
+    Value sum = counts[n];
     for (int64_t i = 0; i < 4; ++i) {
       Value isMet = f.compare(arith::CmpIPredicate::ult,
                               f.sub(codes[i / 2], keyCodes[i % 2]), window);
-      Value one = arith::ExtUIOp::create(f.b, f.loc, f.b.getI32Type(), isMet);
-      next.push_back(f.add(counts[4 * n + i], one));
+      sum = f.add(sum, f.select(isMet, f.i32(int64_t(1) << (8 * i)), f.i32(0)));
     }
+    next.push_back(sum);
   }
   return next;
 }
 
 /// How many rounds meet each pair, where some does.
 SmallVector<Value> ChunkEmitter::countRounds(const Step &step) {
-  SmallVector<Value> counts(plan.keyStep / 2, f.i32(0));
+  SmallVector<Value> counts(plan.keyStep / 8, f.i32(0));
   if (!rows.front().codes.empty()) {
     for (int64_t r = 0; r < plan.rounds; ++r)
       counts = countRound(step, f.index(r),
@@ -174,7 +175,10 @@ void ChunkEmitter::updateRow(Scores &scores, ArrayRef<Value> counts,
       part[i] = f.exp2(f.subf(part[i], subtrahend));
       if (!counts.empty()) {
         // Pairs that no round meets are masked; their count must not be 0.
-        Value count = f.max(counts[4 * n + i], f.i32(1));
+        Value count =
+            arith::ShRUIOp::create(f.b, f.loc, counts[n], f.i32(8 * i));
+        count = arith::AndIOp::create(f.b, f.loc, count, f.i32(255));
+        count = f.max(count, f.i32(1));
         Value real =
             arith::UIToFPOp::create(f.b, f.loc, f.b.getF32Type(), count);
         Value inverse = LLVM::CallIntrinsicOp::create(

@@ -128,9 +128,9 @@ func.func @negative_codes(%x: memref<1x2x512x64xf16>, %unit: memref<1x2x512xf32>
 #x = affine_map<(b, h, i, d, e) -> (b, h, i, d)>
 #v = affine_map<(b, h, i, d, e) -> (b, h, i, e)>
 
-func.func @negative_shared(%x: memref<1x2x512x256xf32>, %unit: memref<1x2x512xf32>, %order: memref<1x2x600x512xi32>,
+func.func @negative_rounds(%x: memref<1x2x512x256xf32>, %unit: memref<1x2x512xf32>, %order: memref<1x2x600x512xi32>,
                            %code: memref<1x2x512x600xi32>, %o: memref<1x2x512x256xf32>, %state: memref<2x1x2x512xf32>) {
-  // expected-error @below {{expected rows of a block and codes of all rounds to fit in 101376 bytes of shared memory, got}}
+  // expected-error @below {{expected at most 64 rounds for this target, got 600}}
   attn.lsh_chunks ins(%x, %x, %unit, %order : memref<1x2x512x256xf32>, memref<1x2x512x256xf32>, memref<1x2x512xf32>,
       memref<1x2x600x512xi32>) code(%code : memref<1x2x512x600xi32>)
       outs(%o, %state : memref<1x2x512x256xf32>, memref<2x1x2x512xf32>) maps [#x, #v, #v]
