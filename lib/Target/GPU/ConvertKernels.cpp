@@ -7,7 +7,6 @@
 //===----------------------------------------------------------------------===//
 
 #include "attn/Target/GPU/Passes.h"
-#include "attn/Target/NVVM/Kernels.h"
 
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
@@ -57,12 +56,7 @@ void ConvertKernels::runOnOperation() {
     if (kernel.isKernel()) {
       ++numConverted;
       // Without it ptxas spills a few registers so that more blocks fit.
-      IntegerAttr blocks = one;
-      kernel.walk([&](mlir::gpu::DynamicSharedMemoryOp op) {
-        if (auto own = op->getAttrOfType<IntegerAttr>(nvvm::kMinBlocksAttr))
-          blocks = own;
-      });
-      kernel->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), blocks);
+      kernel->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), one);
     }
   RewritePatternSet expansions(context);
   populateGpuRewritePatterns(expansions);

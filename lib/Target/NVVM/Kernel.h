@@ -28,7 +28,6 @@ struct Kernel {
   llvm::DenseMap<Value, Value> registers;
   Value dynamicShared;     ///< the block's shared memory as bytes
   int64_t sharedBytes = 0; ///< what the emitters asked for
-  int64_t minBlocks = 1;   ///< on a multiprocessor, as kMinBlocksAttr
 
   int64_t warpRows() const {
     return FragmentBuilder::fragmentRows * rowFragments;

@@ -7,8 +7,6 @@
 
 #include "Launch.h"
 
-#include "attn/Target/NVVM/Kernels.h"
-
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 
@@ -65,9 +63,6 @@ static void buildLaunch(OpBuilder &b, Location loc, StringRef name,
   body(kernel, launch.getBlockIds().x);
   gpu::TerminatorOp::create(b, loc);
   sharedSize->setAttr("value", b.getI32IntegerAttr(kernel.sharedBytes));
-  if (kernel.minBlocks > 1)
-    kernel.dynamicShared.getDefiningOp()->setAttr(
-        kMinBlocksAttr, b.getI32IntegerAttr(kernel.minBlocks));
 }
 
 void attn::nvvm::launchBlocks(

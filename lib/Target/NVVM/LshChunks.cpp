@@ -32,9 +32,6 @@ constexpr int64_t kQueryRegisters = 32;
 constexpr int64_t kShortRow = 128;
 /// Bytes of tokens and of their results that the last cache keeps.
 constexpr int64_t kCacheBytes = 32 << 20;
-/// Heads and rounds of which 128 registers hold all, so that two blocks of 8
-/// warps hide each other's gathering.
-constexpr int64_t kSmallHead = 64, kFewRounds = 4;
 /// Rounds whose codes a lane keeps of its rows.
 constexpr int64_t kCodeRegisters = 8;
 } // namespace
@@ -55,16 +52,15 @@ ChunkPlan::ChunkPlan(LshChunksOp op) {
   queryInRegisters = !element.isF32() && 4 * steps <= kQueryRegisters;
   int64_t longest = std::max(keys({}).pitch(), values({}).pitch());
   keyTile = longest <= kShortRow + 16 ? 64 : 32;
-  while (bytes() > kSharedLimit && warps > 1)
+  // Fewer keys at once rather than fewer than four warps to bring them.
+  constexpr int64_t enoughWarps = 4;
+  while (bytes() > kSharedLimit && warps > enoughWarps)
     warps /= 2;
   if (bytes() > kSharedLimit)
-    keyTile = 16, warps = 4;
+    keyTile = 16;
   while (bytes() > kSharedLimit && warps > 1)
     warps /= 2;
   keyStep = std::min<int64_t>(keyTile, valueSize <= 128 ? 32 : 16);
-  bool isSmall = std::max(headSize, valueSize) <= kSmallHead &&
-                 rounds <= kFewRounds && op.getScoreMod().empty();
-  minBlocks = isSmall ? 2 : 1;
 }
 
 ChunkEmitter::ChunkEmitter(OpBuilder &b, LshChunksOp op, Kernel &kernel,
@@ -331,7 +327,6 @@ void attn::nvvm::emitLshChunks(OpBuilder &b, LshChunksOp op,
                   head = b.createOrFold<arith::RemUIOp>(loc, own, heads);
             ChunkEmitter(b, op, kernel, plan, round, {batch, head, at[1]})
                 .emit();
-            kernel.minBlocks = plan.minBlocks;
           });
     });
   });

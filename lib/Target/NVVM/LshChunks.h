@@ -51,10 +51,9 @@ struct ChunkPlan {
   int64_t headSize, valueSize, rounds;
   Type element, valueElement;
   bool hasUnits, hasPositions, hasCodes, queryInRegisters;
-  int64_t warps = 8;     ///< each has 16 rows
-  int64_t keyTile = 64;  ///< keys that are brought at once
-  int64_t keyStep = 32;  ///< keys whose scores are in registers
-  int64_t minBlocks = 1; ///< on a multiprocessor, that registers are to allow
+  int64_t warps = 8;    ///< each has 16 rows
+  int64_t keyTile = 64; ///< keys that are brought at once
+  int64_t keyStep = 32; ///< keys whose scores are in registers
 };
 
 /// A query: a rank of the order.

@@ -58,9 +58,18 @@ Value toGlobalPointer(FragmentBuilder &f, Value address) {
       f.b, f.loc, LLVM::LLVMPointerType::get(f.b.getContext(), 1), wide);
 }
 
-/// The threads share `count` pieces of work, piece after piece, without a loop.
+/// The threads share `count` pieces of work, piece after piece, without a loop
+/// unless they are many.
 void deal(FragmentBuilder &f, int64_t count, function_ref<void(Value)> body) {
+  constexpr int64_t many = 8;
   int64_t threads = f.at.threads();
+  if (count > many * threads) {
+    auto loop = scf::ForOp::create(f.b, f.loc, f.at.thread, f.index(count),
+                                   f.index(threads));
+    OpBuilder::InsertionGuard guard(f.b);
+    f.b.setInsertionPointToStart(loop.getBody());
+    return body(loop.getInductionVar());
+  }
   for (int64_t done = 0; done < count; done += threads) {
     Value piece = f.add(f.at.thread, done);
     if (done + threads <= count)

@@ -23,12 +23,12 @@ func.func @single(%x: tensor<1x8x?x128xf32>, %g: tensor<8x128x20x64xf32>, %init:
   return %o : tensor<1x8x?x128xf32>
 }
 
-func.func @wide(%x: tensor<1x8x?x256xf32>, %g: tensor<8x256x4x64xf32>, %init: tensor<1x8x?x256xf32>)
-    -> tensor<1x8x?x256xf32> {
-  %o = attn.lsh_attention ins(%x, %x : tensor<1x8x?x256xf32>, tensor<1x8x?x256xf32>)
-      rotations(%g : tensor<8x256x4x64xf32>) outs(%init : tensor<1x8x?x256xf32>) maps [#x, #v, #v]
-      rounds 4 chunk 64 buckets [128] causal {same_bucket = false} -> tensor<1x8x?x256xf32>
-  return %o : tensor<1x8x?x256xf32>
+func.func @wide(%x: tensor<1x8x?x256xf16>, %g: tensor<8x256x4x64xf32>, %init: tensor<1x8x?x256xf16>)
+    -> tensor<1x8x?x256xf16> {
+  %o = attn.lsh_attention ins(%x, %x : tensor<1x8x?x256xf16>, tensor<1x8x?x256xf16>)
+      rotations(%g : tensor<8x256x4x64xf32>) outs(%init : tensor<1x8x?x256xf16>) maps [#x, #v, #v]
+      rounds 4 chunk 64 buckets [128] causal -> tensor<1x8x?x256xf16>
+  return %o : tensor<1x8x?x256xf16>
 }
 
 func.func @own_keys(%q: tensor<1x8x?x128xbf16>, %k: tensor<1x8x?x128xbf16>, %a: tensor<8x4x130xf32>,

@@ -13,10 +13,6 @@
 
 namespace mlir::attn::nvvm {
 
-/// On a kernel's gpu.dynamic_shared_memory: how many of its blocks a
-/// multiprocessor is to have registers for, an i32. Without it, one.
-inline constexpr StringLiteral kMinBlocksAttr = "attn.min_blocks";
-
 /// Whether tiling makes of an operation on whole sequences what
 /// attn-nvvm-launch-tiles has kernels for.
 bool hasKernel(Operation *op);
