@@ -18,6 +18,8 @@ def AttnNvvmLaunchTilesPass : Pass<"attn-nvvm-launch-tiles", "func::FuncOp"> {
     become code on fragments: products on tensor cores, tiles of keys and values in shared memory, brought there by
     asynchronous copies a tile ahead. States that are scratch of the iteration live in registers. Where the number of
     iterations is not known, the launch is guarded against none. Loops without tile-level operations are left alone.
+    `attn.hash`, `attn.bucket_sort`, `attn.rank_sort` and `attn.lsh_chunks`, which stand outside of loops, become launches of
+    their own.
 
     Products of f32 are three products of tf32, which keeps 22 bits of the operands; `tf32` makes them one.
 
