@@ -24,6 +24,7 @@ MASKS = {
     "causal": " mask #attn.causal<top_left>",
     "window": " mask #attn.window<before = 255, after = 0, top_left>",
 }
+LSH = "lsh,rounds=4,chunk=64,shared_qk=true,same_bucket=false,buckets=1024"
 NAMES = {"f16": "float16", "bf16": "bfloat16", "f32": "float32"}
 
 
@@ -66,10 +67,12 @@ CASES = [
     Case("f32", 64, "causal"),
     Case("f16", 64, "full", "linear"),
     Case("f16", 64, "causal", "linear"),
+    # As reformer-pytorch has it: chunks of 64 see the one before, whatever the buckets.
+    *(Case("f16", 64, mask, LSH) for mask in ("full", "causal")),
 ]
 LENGTHS = (1024, 4096, 16384)
-# Forms that have no kernel yet hold all scores in memory.
-FORM_LENGTHS = (1024, 4096)
+# Forms take a time that is proportional to the length.
+FORM_LENGTHS = (4096, 16384, 65536)
 
 
 def lengths(case: Case) -> tuple[int, ...]:

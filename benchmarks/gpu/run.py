@@ -123,7 +123,9 @@ def measure(case: Case, n: int, library: Any, seconds: float) -> dict[str, Any]:
     generator = torch.Generator("cuda").manual_seed(n)
     shape, dtype = (1, HEADS, n, case.d), getattr(torch, case.torch_dtype)
     q, k, v = (torch.randn(shape, generator=generator, device="cuda").to(dtype) for _ in range(3))
-    expected = reference(case, q, k, v) if n <= 4096 else None
+    # Of LSH only the simulator knows which pairs meet.
+    checked = n <= 4096 and not case.form.startswith("lsh")
+    expected = reference(case, q, k, v) if checked else None
     record: dict[str, Any] = {"case": case.name, "n": n, "heads": HEADS, "d": case.d, "dtype": case.dtype, "peers": {}}
 
     def ours() -> dict[str, Any]:

@@ -105,6 +105,8 @@ TileSizes mlir::attn::getGpuTileSizes() {
   sizes.attention.windowKeys = 1; // keys are not gathered into a tile
   sizes.attention.linearChunk = sizes.attention.featureChunk = 32;
   sizes.attention.linearTasks = 256;
+  sizes.lsh.narrow = sizes.asymmetricLsh.narrow = true;
+  sizes.lsh.wideCodes = sizes.asymmetricLsh.wideCodes = true;
   sizes.lowRank.rowAlign = 16;
   sizes.lowRank.slotTile = 64;
   sizes.lowRank.headTile = 1;
@@ -117,8 +119,9 @@ void mlir::attn::buildTilePipeline(OpPassManager &manager,
   manager.addPass(createAttnExpandPass());
   manager.addNestedPass<func::FuncOp>(createAttnRecordSignaturePass());
   manager.addPass(createAttnBuildShapeFunctionsPass());
-  manager.addNestedPass<func::FuncOp>(createAttnTileAsymmetricLshPass());
-  manager.addNestedPass<func::FuncOp>(createAttnTileLshPass());
+  manager.addNestedPass<func::FuncOp>(
+      createAttnTileAsymmetricLshPass(sizes.asymmetricLsh));
+  manager.addNestedPass<func::FuncOp>(createAttnTileLshPass(sizes.lsh));
   manager.addNestedPass<func::FuncOp>(createAttnTileLowRankPass(sizes.lowRank));
   manager.addNestedPass<func::FuncOp>(createAttnSplitDilationPass());
   manager.addNestedPass<func::FuncOp>(createAttnTilePass(sizes.attention));

@@ -13,6 +13,7 @@ INPUTS = Path(__file__).parent.parent
 PROGRAMS = {
     "layer": INPUTS / "Runtime" / "Inputs" / "layer.mlir",
     "attention": INPUTS / "Tools" / "Inputs" / "attend.mlir",
+    "lsh": INPUTS / "Emit" / "Inputs" / "lsh.mlir",
 }
 ARCHITECTURES = ["80", "86", "89", "90", "90a", "100", "100a", "120", "120a"]
 

@@ -18,6 +18,8 @@ struct CpuPipelineOptions;
 struct TileSizes {
   AttnTilePassOptions attention;
   AttnTileLowRankPassOptions lowRank;
+  AttnTileLshPassOptions lsh;
+  AttnTileAsymmetricLshPassOptions asymmetricLsh;
 };
 
 TileSizes getCpuTileSizes(const CpuPipelineOptions &options);

@@ -34,6 +34,13 @@ LogicalResult verifyEmittable(Operation *op) {
     if (isa<RankedTensorType>(operand.getType()))
       return op->emitOpError() << "expected memrefs, got " << operand.getType()
                                << "; bufferise first";
+  if (isa<HashOp, LshChunksOp>(op))
+    for (Value operand : op->getOperands())
+      if (Type element = getElementTypeOrSelf(operand.getType());
+          element.isF16() || element.isBF16())
+        return op->emitOpError()
+               << "expected vectors of f32 or f64 for this target, got "
+               << element;
   if (op->getNumRegions() == 0 || op->getRegion(0).empty())
     return success();
   bool isFeature =

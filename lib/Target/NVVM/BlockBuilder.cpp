@@ -30,6 +30,18 @@ Value BlockBuilder::scratch(int64_t rows, int64_t columns) {
 
 Value BlockBuilder::scratch(int64_t elements) { return scratch(1, elements); }
 
+Value BlockBuilder::counters(int64_t rows, int64_t columns) {
+  auto space = gpu::AddressSpaceAttr::get(
+      b.getContext(), gpu::GPUDialect::getWorkgroupAddressSpace());
+  auto type = MemRefType::get({rows, columns}, b.getI32Type(),
+                              MemRefLayoutAttrInterface(), space);
+  Value result = memref::ViewOp::create(b, loc, type, kernel.dynamicShared,
+                                        index(sharedOffset), ValueRange());
+  sharedOffset += llvm::alignTo(rows * columns * 4, 16);
+  kernel.requireShared(sharedOffset);
+  return result;
+}
+
 void BlockBuilder::forEach(ArrayRef<Value> extents,
                            function_ref<void(ValueRange)> body) {
   Value count = index(1);

@@ -38,6 +38,8 @@ public:
   /// for, so that the same column of 8 rows is in different banks.
   Value scratch(int64_t rows, int64_t columns);
   Value scratch(int64_t elements);
+  /// Shared memory for a matrix of i32.
+  Value counters(int64_t rows, int64_t columns);
 
   /// Calls for every element of a box, each on one thread; a barrier follows.
   void forEach(ArrayRef<Value> extents, function_ref<void(ValueRange)> body);

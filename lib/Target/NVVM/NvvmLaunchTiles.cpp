@@ -7,7 +7,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Kernel.h"
+#include "Launch.h"
+#include "Lsh.h"
 #include "ScoreModifier.h"
 #include "WarpGroups.h"
 
@@ -202,8 +203,6 @@ private:
     return arith::ConstantIndexOp::create(b, loc, value);
   }
   void buildLaunch(ArrayRef<Value> bounds, Value tasks);
-  void placeThread(gpu::LaunchOp launch);
-  SmallVector<Value> delinearise(Value task, ArrayRef<Value> bounds);
   void allocateScratch(Value tasks);
   void placeScratch(Value task);
 
@@ -280,8 +279,10 @@ void Launcher::buildLaunch(ArrayRef<Value> bounds, Value tasks) {
   Operation *sharedSize = launch.getDynamicSharedMemorySize().getDefiningOp();
   Block &body = launch.getBody().front();
   b.setInsertionPointToStart(&body);
-  placeThread(launch);
-  SmallVector<Value> ids = delinearise(launch.getBlockIds().x, bounds);
+  placeThread(b, loc, launch, kernel);
+  // The last dimension runs fastest: blocks that start together share keys.
+  IndexMath math(b, loc);
+  SmallVector<Value> ids = delinearise(math, launch.getBlockIds().x, bounds);
   for (auto [id, variable] : llvm::zip_equal(ids, loop.getInductionVars()))
     variable.replaceAllUsesWith(id);
   for (Operation *op : ops)
@@ -305,48 +306,6 @@ void Launcher::buildLaunch(ArrayRef<Value> bounds, Value tasks) {
       op->erase();
   }
   sharedSize->setAttr("value", b.getI32IntegerAttr(kernel.sharedBytes));
-}
-
-void Launcher::placeThread(gpu::LaunchOp launch) {
-  IndexMath math(b, loc);
-  Value thread = launch.getThreadIds().x;
-  auto quotient = [&](Value x, int64_t y) {
-    return b.createOrFold<arith::DivUIOp>(loc, x, index(y));
-  };
-  auto rest = [&](Value x, int64_t y) {
-    return b.createOrFold<arith::RemUIOp>(loc, x, index(y));
-  };
-  ThreadPosition &at = kernel.at;
-  at.thread = thread;
-  at.warp = quotient(thread, FragmentBuilder::lanes);
-  at.lane = rest(thread, FragmentBuilder::lanes);
-  at.group = quotient(at.lane, 4);
-  at.quad = rest(at.lane, 4);
-  auto space = gpu::AddressSpaceAttr::get(
-      b.getContext(), gpu::GPUDialect::getWorkgroupAddressSpace());
-  auto type = MemRefType::get({ShapedType::kDynamic}, b.getI8Type(),
-                              MemRefLayoutAttrInterface(), space);
-  Value shared = gpu::DynamicSharedMemoryOp::create(b, loc, type);
-  kernel.dynamicShared = shared;
-  Value address =
-      memref::ExtractAlignedPointerAsIndexOp::create(b, loc, shared);
-  address = arith::IndexCastOp::create(b, loc, b.getI64Type(), address);
-  at.shared = LLVM::IntToPtrOp::create(
-      b, loc, LLVM::LLVMPointerType::get(b.getContext(), 3), address);
-}
-
-/// The last dimension runs fastest: blocks that start together share keys.
-SmallVector<Value> Launcher::delinearise(Value task, ArrayRef<Value> bounds) {
-  SmallVector<Value> ids(bounds.size());
-  for (size_t i = bounds.size(); i-- > 0;) {
-    if (i == 0) {
-      ids[i] = task;
-    } else {
-      ids[i] = b.createOrFold<arith::RemUIOp>(loc, task, bounds[i]);
-      task = b.createOrFold<arith::DivUIOp>(loc, task, bounds[i]);
-    }
-  }
-  return ids;
 }
 
 } // namespace
@@ -426,6 +385,30 @@ struct LaunchTilesPass
     for (scf::ForallOp loop : loops)
       if (failed(launch(loop)))
         return signalPassFailure();
+    if (failed(launchSorted()))
+      return signalPassFailure();
+  }
+
+  F32Products products() const {
+    return tf32 ? F32Products::One : F32Products::Three;
+  }
+
+  /// The operations of sorted attention, which are about all tiles at once.
+  LogicalResult launchSorted() {
+    SmallVector<Operation *> ops;
+    getOperation().walk([&](Operation *op) {
+      if (isSortedOp(op))
+        ops.push_back(op);
+    });
+    for (Operation *op : ops) {
+      if (failed(verifySortedOp(op)))
+        return failure();
+      OpBuilder builder(op);
+      emitSortedOp(builder, op, products());
+      op->erase();
+      ++numEmitted;
+    }
+    return success();
   }
 
   /// The layout for warp groups, if the module is for sm_90a too.
@@ -467,9 +450,7 @@ struct LaunchTilesPass
       if (isa<memref::AllocOp>(op))
         scratch.push_back(op);
     }
-    Launcher(loop, ops, tf32 ? F32Products::One : F32Products::Three,
-             rowFragments, planFor90a(ops))
-        .build();
+    Launcher(loop, ops, products(), rowFragments, planFor90a(ops)).build();
     for (Operation *alloc : scratch)
       alloc->erase();
     loop.erase();

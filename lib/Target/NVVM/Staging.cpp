@@ -110,9 +110,18 @@ Value attn::nvvm::toGlobalPointer(FragmentBuilder &f, Value address) {
 }
 
 namespace {
-/// The threads share `count` pieces of work, piece after piece, without a loop.
+/// The threads share `count` pieces of work, piece after piece, without a loop
+/// unless they are many.
 void deal(FragmentBuilder &f, int64_t count, function_ref<void(Value)> body) {
+  constexpr int64_t many = 8;
   int64_t threads = f.at.threads();
+  if (count > many * threads) {
+    auto loop = scf::ForOp::create(f.b, f.loc, f.at.thread, f.index(count),
+                                   f.index(threads));
+    OpBuilder::InsertionGuard guard(f.b);
+    f.b.setInsertionPointToStart(loop.getBody());
+    return body(loop.getInductionVar());
+  }
   for (int64_t done = 0; done < count; done += threads) {
     Value piece = f.add(f.at.thread, done);
     if (done + threads <= count)
@@ -180,6 +189,17 @@ void attn::nvvm::stage(FragmentBuilder &f, const SharedTile &tile,
     stageAsync(f, tile, source, origin);
   else
     stageElements(f, tile, source, origin);
+}
+
+void attn::nvvm::stageWords(FragmentBuilder &f, Value to, int64_t count,
+                            function_ref<WordOrigin(Value word)> origin) {
+  deal(f, count, [&](Value word) {
+    WordOrigin from = origin(word);
+    Value size = f.select(from.isThere, f.i32(4), f.i32(0));
+    NVVM::CpAsyncOp::create(f.b, f.loc, f.offset(to, f.mul(word, 4)),
+                            toGlobalPointer(f, from.address), 4,
+                            NVVM::LoadCacheModifierKind::CA, size);
+  });
 }
 
 void attn::nvvm::commitStaging(FragmentBuilder &f) {

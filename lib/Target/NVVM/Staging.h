@@ -58,6 +58,15 @@ struct RowOrigin {
 /// `finishStaging` and a barrier.
 void stage(FragmentBuilder &f, const SharedTile &tile, const GlobalRows &source,
            function_ref<RowOrigin(Value row)> origin);
+/// Where 4 bytes come from: an address in bounds whether they are there or not.
+struct WordOrigin {
+  Value isThere, address;
+};
+
+/// Begins to copy `count` words of 4 bytes, which may be scattered, to places
+/// side by side in shared memory.
+void stageWords(FragmentBuilder &f, Value to, int64_t count,
+                function_ref<WordOrigin(Value word)> origin);
 /// Ends a group of copies, and waits for all groups of this thread.
 void commitStaging(FragmentBuilder &f);
 void finishStaging(FragmentBuilder &f);

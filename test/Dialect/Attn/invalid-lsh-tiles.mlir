@@ -6,7 +6,7 @@
 #t = affine_map<(b, h, i, d, e) -> (h, d, i)>
 
 func.func @hash_c1_last(%x: tensor<2x16x64xf32>, %u: tensor<1x2x64xf32>) {
-  // expected-error @below {{expected x of f32 or f64 with a last dimension that is a static multiple of 8 (C1), got}}
+  // expected-error @below {{expected x of f16, bf16, f32 or f64 with a last dimension that is a static multiple of 8 (C1), got}}
   %r = attn.hash ins(%x : tensor<2x16x64xf32>) outs(%u : tensor<1x2x64xf32>) map #t buckets [8] epsilon 0.0
       -> tensor<1x2x64xf32>
   return

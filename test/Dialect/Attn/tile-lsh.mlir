@@ -1,4 +1,5 @@
 // RUN: attn-opt %s -attn-tile-lsh -split-input-file | FileCheck %s
+// RUN: attn-opt %s -attn-tile-lsh="narrow wide-codes" -split-input-file | FileCheck %s --check-prefix=GPU
 // RUN: not attn-opt %s -attn-tile-lsh="column-align=4" -split-input-file 2>&1 | FileCheck %s --check-prefix=BAD
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // LSH attention becomes a hash, a sort and one operation on the sorted chunks.
@@ -36,6 +37,11 @@ func.func @causal(%x: tensor<1x?x2x16xf32>, %g: tensor<2x16x2x4xf32>, %init: ten
 #valid = affine_map<(b, h, i, d, e) -> (i)>
 
 // Narrow types and odd sizes are copied; one round needs no codes; without the test of the bucket there are no bounds.
+// With `narrow` the copy is of f16.
+// GPU-LABEL: func.func @copied
+// GPU-NOT: arith.extf
+// GPU: tensor.insert_slice %{{.*}} into %{{.*}} : tensor<2x64x12xf16> into tensor<2x64x16xf16>
+// GPU: attn.hash ins(%{{.*}} : tensor<2x64x16xf16>)
 // CHECK-LABEL: func.func @copied
 // CHECK: arith.extf
 // CHECK: tensor.insert_slice %{{.*}} into %{{.*}} : tensor<2x64x12xf32> into tensor<2x64x16xf32>

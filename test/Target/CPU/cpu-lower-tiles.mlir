@@ -48,3 +48,12 @@ func.func @negative_no_kernel(%q: memref<1x8x64xf32>, %k: memref<9x64xf32>, %v: 
       scale 1.250000e-01
   return
 }
+
+// -----
+
+func.func @negative_narrow(%x: memref<1x2x64x16xf16>, %unit: memref<1x2x64xf32>) {
+  // expected-error @below {{expected vectors of f32 or f64 for this target, got 'f16'}}
+  attn.hash ins(%x : memref<1x2x64x16xf16>) outs(%unit : memref<1x2x64xf32>)
+      map affine_map<(b, h, i, d, e) -> (b, h, i, d)> buckets [] epsilon 0.0
+  return
+}

@@ -28,3 +28,30 @@ func.func @negative_double(%x: tensor<2x20x8xf64>, %to: tensor<2x20x8xf64>) -> t
       outs(%to : tensor<2x20x8xf64>) maps [#q, #k, #v, #o] -> tensor<2x20x8xf64>
   return %0 : tensor<2x20x8xf64>
 }
+
+// -----
+
+#x = affine_map<(b, h, i, d, e) -> (h, i, d)>
+#v = affine_map<(b, h, i, d, e) -> (h, i, e)>
+
+// CHECK-LABEL: func.func @sorted
+// CHECK: attn.lsh_attention
+func.func @sorted(%x: tensor<2x64x16xf16>, %g: tensor<2x16x4x4xf32>, %to: tensor<2x64x16xf16>) -> tensor<2x64x16xf16> {
+  %0 = attn.lsh_attention ins(%x, %x : tensor<2x64x16xf16>, tensor<2x64x16xf16>) rotations(%g : tensor<2x16x4x4xf32>)
+      outs(%to : tensor<2x64x16xf16>) maps [#x, #v, #v] rounds 4 chunk 16 buckets [8] causal -> tensor<2x64x16xf16>
+  return %0 : tensor<2x64x16xf16>
+}
+
+// -----
+
+#x = affine_map<(b, h, i, d, e) -> (h, i, d)>
+#v = affine_map<(b, h, i, d, e) -> (h, i, e)>
+
+// CHECK-LABEL: func.func @negative_wide
+// CHECK-NOT: attn.lsh_attention
+func.func @negative_wide(%x: tensor<2x64x272xf16>, %g: tensor<2x272x4x4xf32>, %to: tensor<2x64x272xf16>)
+    -> tensor<2x64x272xf16> {
+  %0 = attn.lsh_attention ins(%x, %x : tensor<2x64x272xf16>, tensor<2x64x272xf16>) rotations(%g : tensor<2x272x4x4xf32>)
+      outs(%to : tensor<2x64x272xf16>) maps [#x, #v, #v] rounds 4 chunk 16 buckets [8] causal -> tensor<2x64x272xf16>
+  return %0 : tensor<2x64x272xf16>
+}

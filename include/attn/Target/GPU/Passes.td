@@ -15,8 +15,9 @@ def AttnGPUDecomposePass : Pass<"attn-gpu-decompose", "::mlir::func::FuncOp"> {
   let summary = "operations without a kernel of their own become linear algebra";
   let description = [{
     As `convert-attn-to-linalg`, for the operations that no kernel is made for: all but `attn.attention`,
-    `attn.low_rank_attention` and `attn.linear_attention` on f16, bf16 or f32, with heads and features of at most 256, no
-    relative operand, and scores and features that arithmetic alone makes. A remark says what was missed.
+    `attn.low_rank_attention`, `attn.linear_attention`, `attn.lsh_attention` and `attn.asymmetric_lsh_attention` on f16,
+    bf16 or f32, with heads and features of at most 256, at most 64 rounds, no relative operand, and scores and features
+    that arithmetic alone makes. A remark says what was missed.
 
     ```mlir
     func.func @rotate(%q: tensor<8x4x64xf32>, %first: index, %init: tensor<8x4x64xf32>) -> tensor<8x4x64xf32> {

@@ -18,6 +18,8 @@ def AttnNvvmLaunchTilesPass : Pass<"attn-nvvm-launch-tiles", "func::FuncOp"> {
     become code on fragments: products on tensor cores, tiles of keys and values in shared memory, brought there by
     asynchronous copies a tile ahead. States that are scratch of the iteration live in registers. Where the number of
     iterations is not known, the launch is guarded against none. Loops without tile-level operations are left alone.
+    `attn.hash`, `attn.bucket_sort`, `attn.rank_sort` and `attn.lsh_chunks`, which stand outside of loops, become launches of
+    their own.
 
     If the module's `attn.sm` names 90a, a streaming softmax on f16 or bf16 has a second body for it, in which one warp
     group copies and others multiply with `wgmma`. A block knows by its number of threads which of the two it runs: the

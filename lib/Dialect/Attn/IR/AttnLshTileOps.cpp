@@ -37,11 +37,19 @@ LogicalResult verifyValid(Operation *op, Value valid) {
                            << valid.getType();
 }
 
+/// The type of sums of products of an element type.
+Type sumType(Type element) {
+  return element.isF64() ? element
+                         : Type(Float32Type::get(element.getContext()));
+}
+
 /// A matrix of tokens whose vectors are contiguous and whole registers.
 LogicalResult verifyTokens(Operation *op, StringRef name, Value value,
                            AffineMap map, unsigned inner) {
   ShapedType type = shapedType(value);
-  bool isReal = type.getElementType().isF32() || type.getElementType().isF64();
+  Type element = type.getElementType();
+  bool isReal =
+      element.isF16() || element.isBF16() || element.isF32() || element.isF64();
   bool isLast = map.getNumDims() == LshAttentionOp::kNumDims &&
                 map.isProjectedPermutation() && map.getNumResults() > 0 &&
                 static_cast<int64_t>(map.getNumResults()) == type.getRank() &&
@@ -50,15 +58,15 @@ LogicalResult verifyTokens(Operation *op, StringRef name, Value value,
       type.getShape().back() % 8 == 0)
     return success();
   return op->emitOpError() << "expected " << name
-                           << " of f32 or f64 with a last dimension that is a "
-                              "static multiple of 8 (C1), got "
+                           << " of f16, bf16, f32 or f64 with a last dimension "
+                              "that is a static multiple of 8 (C1), got "
                            << type;
 }
 } // namespace
 
 LogicalResult HashOp::verify() {
   Operation *op = getOperation();
-  Type element = shapedType(getX()).getElementType();
+  Type element = sumType(shapedType(getX()).getElementType());
   auto isOwn = [&](Type type) { return type == element; };
   if (failed(
           verifyTokens(op, "x", getX(), getMap(), LshAttentionOp::kHeadSize)) ||
@@ -127,13 +135,15 @@ LogicalResult LshChunksOp::verify() {
   if (getIndexingMaps().size() != maps)
     return emitOpError() << "expected " << maps << " maps (C2), got "
                          << getIndexingMaps().size();
-  Type element = shapedType(getX()).getElementType();
+  Type element = sumType(shapedType(getX()).getElementType());
   auto isOwn = [&](Type type) { return type == element; };
   using D = LshAttentionOp::Dim;
   if (failed(verifyTokens(op, "x", getX(), getMap(0), D::kHeadSize)) ||
       failed(verifyTokens(op, "value", getValue(), getMap(1), D::kValueSize)) ||
       failed(
           verifyTokens(op, "output", getOutput(), getMap(2), D::kValueSize)) ||
+      failed(verifyOperand(op, "output", getOutput(),
+                           shapedType(getOutput()).getRank(), isOwn, "C1")) ||
       failed(verifyOperand(op, "unit", getUnit(), 3, isOwn, "C1")) ||
       failed(verifyOperand(op, "state", getState(), 4, isOwn, "C1")) ||
       failed(verifyOperand(op, "order", getOrder(), 4, isI32, "C1")) ||

@@ -34,10 +34,11 @@ using D = LshAttentionOp::Dim;
 
 class AsymmetricLshTiler {
 public:
-  AsymmetricLshTiler(A op, OpBuilder &builder, int64_t columnAlign)
+  AsymmetricLshTiler(A op, OpBuilder &builder,
+                     const AttnTileAsymmetricLshPassOptions &options)
       : op(op), b(builder), loc(op.getLoc()), element(op.getAccumulatorType()),
-        tensors(builder, loc, element, columnAlign),
-        keyChunk(op.getKeyChunk()) {}
+        tensors(builder, loc, element, options.columnAlign, options.narrow),
+        wideCodes(options.wideCodes), keyChunk(op.getKeyChunk()) {}
   SmallVector<Value> tile();
 
 private:
@@ -58,6 +59,7 @@ private:
   Location loc;
   FloatType element;
   TokenTensors tensors;
+  bool wideCodes;
   int64_t keyChunk;
 };
 } // namespace
@@ -77,7 +79,7 @@ TokenTensors::Operand AsymmetricLshTiler::token(Value tensor, AffineMap map) {
 Type AsymmetricLshTiler::codeType(A::Dim position, int64_t chunk) {
   int64_t n = op.getStaticExtent(position);
   int64_t window = 1 + op.getLookBack() + op.getLookAhead();
-  bool isShort = !ShapedType::isDynamic(n) &&
+  bool isShort = !wideCodes && !ShapedType::isDynamic(n) &&
                  llvm::divideCeil(n, chunk) + window < (1 << 16);
   return b.getIntegerType(isShort ? 16 : 32);
 }
@@ -182,8 +184,9 @@ struct TileAsymmetricLshPass
     getOperation().walk([&](A op) { ops.push_back(op); });
     for (A op : ops) {
       IRRewriter rewriter(op);
-      rewriter.replaceOp(op,
-                         AsymmetricLshTiler(op, rewriter, columnAlign).tile());
+      rewriter.replaceOp(
+          op, AsymmetricLshTiler(op, rewriter, {columnAlign, narrow, wideCodes})
+                  .tile());
       ++numTiled;
     }
   }

@@ -41,9 +41,12 @@ constexpr double kNegligibleScore = -1000;
 
 class LshTiler {
 public:
-  LshTiler(LshAttentionOp op, OpBuilder &builder, int64_t columnAlign)
+  LshTiler(LshAttentionOp op, OpBuilder &builder,
+           const AttnTileLshPassOptions &options)
       : op(op), b(builder), loc(op.getLoc()), element(op.getAccumulatorType()),
-        tensors(builder, loc, op.getAccumulatorType(), columnAlign) {}
+        tensors(builder, loc, op.getAccumulatorType(), options.columnAlign,
+                options.narrow),
+        wideCodes(options.wideCodes) {}
 
   /// What the kernels do not cover, or nothing.
   std::optional<StringRef> findObstacle();
@@ -67,6 +70,7 @@ private:
   Location loc;
   Type element;
   TokenTensors tensors;
+  bool wideCodes;
   Value order, first, end, code; ///< of the sort
 };
 } // namespace
@@ -156,7 +160,7 @@ Type LshTiler::codeType() {
   int64_t n = op.getStaticExtent(D::kPosition);
   int64_t window = 1 + op.getLookBack() + op.getLookAhead();
   int64_t stride = op.getSameBucket() ? window : 0;
-  if (ShapedType::isDynamic(n))
+  if (wideCodes || ShapedType::isDynamic(n))
     return b.getI32Type();
   int64_t largest =
       llvm::divideCeil(n, op.getChunk()) + stride * op.getNumBuckets() + window;
@@ -251,7 +255,7 @@ struct TileLshPass : attn::impl::AttnTileLshPassBase<TileLshPass> {
     getOperation().walk([&](LshAttentionOp op) { ops.push_back(op); });
     for (LshAttentionOp op : ops) {
       IRRewriter rewriter(op);
-      LshTiler tiler(op, rewriter, columnAlign);
+      LshTiler tiler(op, rewriter, {columnAlign, narrow, wideCodes});
       std::optional<StringRef> obstacle = tiler.findObstacle();
       if (obstacle)
         remark::missed(op.getLoc(), remark::RemarkOpts::name("Dense")

@@ -62,20 +62,23 @@ SmallVector<OpFoldResult> TokenTensors::sizesAs(Operand operand,
   return sizes;
 }
 
-bool TokenTensors::isKernelForm(Operand operand) {
+bool TokenTensors::isKernelForm(Operand operand, Type expected) {
   auto type = cast<RankedTensorType>(operand.tensor.getType());
   unsigned last = operand.map.getDimPosition(operand.map.getNumResults() - 1);
-  return last >= D::kHeadSize && type.getElementType() == element &&
+  return last >= D::kHeadSize && type.getElementType() == expected &&
          type.getShape().back() % columnAlign == 0;
 }
 
 TokenTensors::Operand TokenTensors::readable(Operand operand, D inner) {
-  if (isKernelForm(operand))
+  Type given = getElementTypeOrSelf(operand.tensor.getType());
+  bool stays = narrow && given.getIntOrFloatBitWidth() < element.getWidth();
+  Type type = stays ? given : Type(element);
+  if (isKernelForm(operand, type))
     return operand;
   AffineMap own = innermostLast(operand.map);
   SmallVector<OpFoldResult> sizes = sizesAs(operand, own);
   Value copy =
-      gather(sizes, readThrough(operand.map, own), operand.tensor, element);
+      gather(sizes, readThrough(operand.map, own), operand.tensor, type);
   int64_t size = *getConstantIntValue(sizes.back());
   if (size % columnAlign == 0)
     return {copy, own};
@@ -83,16 +86,16 @@ TokenTensors::Operand TokenTensors::readable(Operand operand, D inner) {
       offsets(sizes.size(), b.getIndexAttr(0)),
       strides(sizes.size(), b.getIndexAttr(1));
   padded.back() = b.getIndexAttr(llvm::alignTo(size, columnAlign));
-  Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(element));
+  Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(type));
   Value filled =
-      linalg::FillOp::create(b, loc, zero, empty(padded, element)).getResult(0);
+      linalg::FillOp::create(b, loc, zero, empty(padded, type)).getResult(0);
   return {tensor::InsertSliceOp::create(b, loc, copy, filled, offsets, sizes,
                                         strides),
           own};
 }
 
 TokenTensors::Operand TokenTensors::writable(Operand output) {
-  if (isKernelForm(output))
+  if (isKernelForm(output, element))
     return output;
   AffineMap own = innermostLast(output.map);
   SmallVector<OpFoldResult> sizes = sizesAs(output, own);

@@ -33,10 +33,12 @@ public:
     AffineMap map;
   };
 
-  /// `columnAlign` is what the length of vectors must be a multiple of.
+  /// `columnAlign` is what the length of vectors must be a multiple of; with
+  /// `narrow`, vectors that are read may be narrower than `element`.
   TokenTensors(OpBuilder &builder, Location loc, FloatType element,
-               int64_t columnAlign)
-      : b(builder), loc(loc), element(element), columnAlign(columnAlign) {}
+               int64_t columnAlign, bool narrow)
+      : b(builder), loc(loc), element(element), columnAlign(columnAlign),
+        narrow(narrow) {}
 
   Value empty(ArrayRef<OpFoldResult> sizes, Type type) {
     return tensor::EmptyOp::create(b, loc, sizes, type);
@@ -64,12 +66,13 @@ private:
   /// `map` of a tensor, read at the positions of `own`, another tensor's map.
   AffineMap readThrough(AffineMap map, AffineMap own);
   SmallVector<OpFoldResult> sizesAs(Operand operand, AffineMap own);
-  bool isKernelForm(Operand operand);
+  bool isKernelForm(Operand operand, Type type);
 
   OpBuilder &b;
   Location loc;
   FloatType element;
   int64_t columnAlign;
+  bool narrow;
 };
 
 } // namespace mlir::attn

@@ -30,8 +30,9 @@ def Attn_HashOp : Attn_TileOp<"hash", [AttrSizedOperandSegments]> {
     ```
 
     Constraints:
-    * C1: x is f32 or f64 with d as its last dimension, a static multiple of 8; unit is [B, H, N] of its type.
-    * C2: rotations and bucket go together: bucket is [B, H, R, N] of i32.
+    * C1: x is f16, bf16, f32 or f64 with d as its last dimension, a static multiple of 8; unit is [B, H, N] of the type of
+      its sums, f64 or else f32.
+    * C2: rotations and bucket go together: rotations are of the type of unit, bucket is [B, H, R, N] of i32.
     * C3: result types equal the types of the destinations, on tensors; on memrefs there are no results.
   }];
   let arguments = (ins Attn_Shaped:$x, Optional<Attn_Shaped>:$rotations, Attn_Shaped:$unit, Optional<Attn_Shaped>:$bucket,
@@ -155,8 +156,9 @@ def Attn_LshChunksOp : Attn_TileOp<"lsh_chunks", [AttrSizedOperandSegments]> {
     ```
 
     Constraints:
-    * C1: x, value and output are f32 or f64 with d or e as their last dimension, static multiples of 8; unit is
-      [B, H, N] and state [2, B, H, N] of their type; order is [B, H, R, N] of i32.
+    * C1: x and value are f16, bf16, f32 or f64 with d or e as their last dimension, static multiples of 8; output is like
+      them, unit [B, H, N] and state [2, B, H, N], all of the type of sums of x, f64 or else f32; order is [B, H, R, N] of
+      i32.
     * C2: there is one map for each of x, value, output, lse, key that is there.
     * C3: result types equal the types of the destinations, on tensors; on memrefs there are no results.
     * C4: key, key_order and a positive key_chunk go together; key_code and key_count only with them, and with code and

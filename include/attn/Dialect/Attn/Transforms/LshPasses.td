@@ -15,7 +15,7 @@ def AttnTileAsymmetricLshPass : Pass<"attn-tile-asymmetric-lsh", "func::FuncOp">
   let description = [{
     Every `attn.asymmetric_lsh_attention` becomes the linear algebra of its hashes, an `attn.rank_sort` of queries and one
     of keys, and `attn.lsh_chunks`. Operands whose vectors are not contiguous, not of `column-align` elements or narrower
-    than the type of sums are copied first. Lengths that the types leave open are checked when the program runs.
+    than the type of sums (which `narrow` allows) are copied first. Lengths that the types leave open are checked when the program runs.
 
     Before:
     ```mlir
@@ -41,7 +41,9 @@ def AttnTileAsymmetricLshPass : Pass<"attn-tile-asymmetric-lsh", "func::FuncOp">
     ```
   }];
   let options = [
-    Option<"columnAlign", "column-align", "int64_t", "16", "what the length of vectors must be a multiple of">
+    Option<"columnAlign", "column-align", "int64_t", "16", "what the length of vectors must be a multiple of">,
+    Option<"narrow", "narrow", "bool", "false", "vectors narrower than the type of sums are read as they are">,
+    Option<"wideCodes", "wide-codes", "bool", "false", "codes are of 32 bits, however few they need">
   ];
   let statistics = [
     Statistic<"numTiled", "num-tiled", "operations that became hashes, sorts and chunks">
@@ -54,7 +56,8 @@ def AttnTileLshPass : Pass<"attn-tile-lsh", "func::FuncOp"> {
   let summary = "LSH attention as hash, sort and gathered chunks";
   let description = [{
     Every `attn.lsh_attention` becomes `attn.hash`, `attn.bucket_sort` and `attn.lsh_chunks`. Operands whose vectors are
-    not contiguous, not of `column-align` elements or narrower than the type of sums are copied first. Lengths that the
+    not contiguous, not of `column-align` elements or narrower than the type of sums (which `narrow` allows) are copied
+    first. Lengths that the
     types leave open are checked when the program runs. What the kernels do not cover (a rolled axis of chunks, invalid
     tokens that attend, a log-sum-exp with the own position) becomes the dense form of `convert-attn-to-linalg`, with a
     remark.
@@ -82,7 +85,9 @@ def AttnTileLshPass : Pass<"attn-tile-lsh", "func::FuncOp"> {
     ```
   }];
   let options = [
-    Option<"columnAlign", "column-align", "int64_t", "16", "what the length of vectors must be a multiple of">
+    Option<"columnAlign", "column-align", "int64_t", "16", "what the length of vectors must be a multiple of">,
+    Option<"narrow", "narrow", "bool", "false", "vectors narrower than the type of sums are read as they are">,
+    Option<"wideCodes", "wide-codes", "bool", "false", "codes are of 32 bits, however few they need">
   ];
   let statistics = [
     Statistic<"numTiled", "num-tiled", "operations that became hash, sort and chunks">,

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Evaluates a case of sorted attention with kernels for GPUs, which run in the simulator: every access is checked, and the
+order of blocks and warps is random."""
+
+import subprocess
+import tempfile
+from pathlib import Path
+
+import lsh_engines
+import numpy as np
+import simulated
+
+INTEGERS = {"valid": "bool", "query_valid": "bool", "key_valid": "bool", "injected": "int32"}
+SINGLES = ("rotations", "directions")
+
+
+def compile_case(folder, ir):
+    (folder / "case.mlir").write_text(ir, encoding="utf-8")
+    library = folder / "case.so"
+    command = ["attn-compile", folder / "case.mlir", "--target=nvptx", "--sm=80", "--embed-ir", "--remarks", "-o", library]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return library, done.stderr
+
+
+def simulate(folder, library, case, made, order=7):
+    """Results in the case's layout, in f64."""
+    command = ["attn-run", library, "--entry=main", "--simulate", f"--simulation-order={order}"]
+    for number, name in enumerate(case.operands()):
+        dtype = INTEGERS.get(name, "float32" if name in SINGLES else case.dtype)
+        path = folder / f"{number}.npy"
+        simulated._save(path, np.ascontiguousarray(case.arrange(name, np.asarray(made[name]))), dtype)
+        command.append(f"--input={path}")
+    outputs = [folder / f"{name}.npy" for name in case.destinations()]
+    simulated._run(*command, *(f"--output={path}" for path in outputs))
+    return dict(zip(case.destinations(), map(simulated._load, outputs)))
+
+
+class Simulated(lsh_engines.Compiled):
+    """An engine as in lsh_engines."""
+
+    name = "simulated"
+
+    @staticmethod
+    def evaluate(case, made):
+        with tempfile.TemporaryDirectory() as folder:
+            library, remarks = compile_case(Path(folder), case.ir())
+            assert "has no kernel for GPUs" not in remarks, remarks
+            return simulate(Path(folder), library, case, made)
