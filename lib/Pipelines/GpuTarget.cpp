@@ -18,7 +18,6 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/GPU/Transforms/Passes.h"
-#include "mlir/Dialect/Linalg/Passes.h"
 #include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Transforms/Passes.h"
@@ -34,6 +33,7 @@ static void addCleanUp(OpPassManager &manager) {
 /// On buffers: every computation becomes a launch, and every launch a kernel.
 static void addLaunchPasses(OpPassManager &manager) {
   nvvm::addKernelPasses(manager);
+  manager.addNestedPass<func::FuncOp>(createAttnGPULaunchRowsPass());
   manager.addNestedPass<func::FuncOp>(createAttnGPULaunchLinalgPass());
   manager.addPass(createAttnCPUReturnByArgumentPass());
   addCleanUp(manager);
@@ -101,6 +101,9 @@ static void addHostPasses(OpPassManager &manager) {
 
 void mlir::attn::buildGpuTilePipeline(OpPassManager &manager) {
   manager.addPass(createAttnExpandPass());
+  // Before loops hide how results get their shapes.
+  manager.addNestedPass<func::FuncOp>(createAttnRecordSignaturePass());
+  manager.addPass(createAttnBuildShapeFunctionsPass());
   manager.addNestedPass<func::FuncOp>(createAttnGPUDecomposePass());
   addCleanUp(manager);
   buildTilePipeline(manager, getGpuTileSizes());
@@ -109,7 +112,7 @@ void mlir::attn::buildGpuTilePipeline(OpPassManager &manager) {
 void mlir::attn::buildGpuTargetPipeline(OpPassManager &manager) {
   manager.addNestedPass<func::FuncOp>(createAttnRecordSignaturePass());
   manager.addPass(createAttnBuildShapeFunctionsPass());
-  manager.addNestedPass<func::FuncOp>(createLinalgElementwiseOpFusionPass());
+  manager.addNestedPass<func::FuncOp>(createAttnGPUFuseElementwisePass());
   addCleanUp(manager);
   buildCpuBufferizePipeline(manager, CpuPipelineOptions());
   addLaunchPasses(manager);

@@ -319,9 +319,9 @@ Accumulator FragmentBuilder::issue(ArrayRef<Value> left, ArrayRef<Value> right,
 Accumulator FragmentBuilder::multiply(const Operand &left, const Operand &right,
                                       Accumulator sum, Type element) {
   // Small terms first.
-  if (!left.low.empty() && !right.low.empty()) {
+  if (!left.low.empty())
     sum = issue(left.low, right.high, sum, element);
+  if (!right.low.empty())
     sum = issue(left.high, right.low, sum, element);
-  }
   return issue(left.high, right.high, sum, element);
 }

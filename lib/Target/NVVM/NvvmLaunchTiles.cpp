@@ -435,4 +435,5 @@ struct LaunchTilesPass
 
 void attn::nvvm::addKernelPasses(OpPassManager &manager) {
   manager.addNestedPass<func::FuncOp>(createAttnNvvmLaunchTilesPass());
+  manager.addNestedPass<func::FuncOp>(createAttnNvvmLaunchProductsPass());
 }

@@ -135,9 +135,12 @@ public:
 
   const ThreadPosition &at;
 
-private:
+  /// Four matrices of 8 rows of 16 bytes; every lane points to a row.
   SmallVector<Value> loadMatrices(Value pointer, bool isTransposed);
+  /// An operand of the registers of an instruction as they come from memory.
   Operand split(ArrayRef<Value> registers, Type element);
+
+private:
   Accumulator issue(ArrayRef<Value> left, ArrayRef<Value> right,
                     ArrayRef<Value> sum, Type element);
 
