@@ -4,6 +4,7 @@ and what follows in registers; then feed-forward layers and reductions of rows."
 
 import dataclasses
 import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -96,6 +97,14 @@ def test_no_bank_conflicts(spec, shape):
     assert counts["cp_async"] > 0 and counts["ldmatrix"] > 0
 
 
+def test_a_remark_says_what_stays_off_the_tensor_cores(tmp_path):
+    (tmp_path / "double.mlir").write_text(ProductCase(dtype="float64", sums="float64").ir(), encoding="utf-8")
+    command = ["attn-compile", tmp_path / "double.mlir", "--target=nvptx", "--emit=ptx", "--remarks", "-o", tmp_path / "out.ptx"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "NoTensorCores" in done.stderr and "its elements are neither of f16 nor of bf16 nor of f32" in done.stderr
+
+
 def check_layer(case):
     inputs = case.inputs()
     (got,), report = simulate(case.ir(), inputs, [case.dtype] * len(inputs))
@@ -110,7 +119,7 @@ def check_layer(case):
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_feed_forward_activations(activation, gated):
     report = check_layer(FeedForwardCase(activation, gated=gated, spread=4))
-    assert {counts["mma"] > 0 for counts in report["kernels"].values()} == {True}
+    assert len(report["kernels"]) == 2 + gated and all(counts["mma"] > 0 for counts in report["kernels"].values())
 
 
 @pytest.mark.parametrize("dtype", TYPES)
@@ -162,3 +171,66 @@ def test_row_reductions(combiner, shape, dynamic):
     counts = kernels(report)["generic"]
     if shape[1] >= 32:
         assert counts["shuffles"] > 0 and counts["uncoalesced"] <= 2 * shape[0]
+
+
+def normalisation(rows, columns, dynamic):
+    """IR of a layer normalisation without parameters, as models have it: a mean, a variance, and the elements."""
+    matrix = f"tensor<{'?' if dynamic else rows}x{columns}xf32>"
+    vector = f"tensor<{'?' if dynamic else rows}xf32>"
+    size = "%n" if dynamic else ""
+
+    def reduce(name, operands, types, maps, body):
+        return f"""\
+  %{name} = linalg.generic {{indexing_maps = [{maps}, #row], iterator_types = ["parallel", "reduction"]}}
+      ins({operands} : {types}) outs(%f : {vector}) {{
+{body}
+  }} -> {vector}"""
+
+    return f"""\
+#id = affine_map<(i, j) -> (i, j)>
+#row = affine_map<(i, j) -> (i)>
+func.func @main(%x: {matrix}) -> {matrix} {{
+  %c0 = arith.constant 0 : index
+  %n = tensor.dim %x, %c0 : {matrix}
+  %zero = arith.constant 0.0 : f32
+  %count = arith.constant {float(columns)} : f32
+  %eps = arith.constant 1.0e-5 : f32
+  %e = tensor.empty({size}) : {vector}
+  %f = linalg.fill ins(%zero : f32) outs(%e : {vector}) -> {vector}
+{reduce("sum", "%x", matrix, "#id", '''  ^bb0(%a: f32, %s: f32):
+    %t = arith.addf %s, %a : f32
+    linalg.yield %t : f32''')}
+{reduce("squares", "%x, %sum", f"{matrix}, {vector}", "#id, #row", '''  ^bb0(%a: f32, %b: f32, %s: f32):
+    %m = arith.divf %b, %count : f32
+    %d = arith.subf %a, %m : f32
+    %q = arith.mulf %d, %d : f32
+    %t = arith.addf %s, %q : f32
+    linalg.yield %t : f32''')}
+  %to = tensor.empty({size}) : {matrix}
+  %r = linalg.generic {{indexing_maps = [#id, #row, #row, #id], iterator_types = ["parallel", "parallel"]}}
+      ins(%x, %sum, %squares : {matrix}, {vector}, {vector}) outs(%to : {matrix}) {{
+  ^bb0(%a: f32, %b: f32, %c: f32, %o: f32):
+    %m = arith.divf %b, %count : f32
+    %d = arith.subf %a, %m : f32
+    %v = arith.divf %c, %count : f32
+    %w = arith.addf %v, %eps : f32
+    %k = math.rsqrt %w : f32
+    %y = arith.mulf %d, %k : f32
+    linalg.yield %y : f32
+  }} -> {matrix}
+  return %r : {matrix}
+}}
+"""
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("shape", [(2, 32), (9, 100), (70, 384)], ids=str)
+def test_normalisation_is_one_kernel(shape, dynamic):
+    x = np.random.default_rng(2).standard_normal(shape).astype(np.float32) + 3
+    (got,), report = simulate(normalisation(*shape, dynamic), [x], ["float32"])
+    x = x.astype(np.float64)
+    wanted = (x - x.mean(axis=1, keepdims=True)) / np.sqrt(x.var(axis=1, keepdims=True) + 1e-5)
+    np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)
+    counts = kernels(report)
+    assert list(counts) == ["rows"] and counts["rows"]["launches"] == 1
+    assert counts["rows"]["uncoalesced"] <= 32 * shape[0]

@@ -213,6 +213,16 @@ void LaunchLinalg::recordFailures() {
   }
 }
 
+/// Whether a copy's source is its target, as loops over slices leave behind.
+static bool copiesNothing(memref::CopyOp copy) {
+  Operation *from = copy.getSource().getDefiningOp<memref::SubViewOp>(),
+            *to = copy.getTarget().getDefiningOp<memref::SubViewOp>();
+  return copy.getSource() == copy.getTarget() ||
+         (from && to &&
+          OperationEquivalence::isEquivalentTo(
+              from, to, OperationEquivalence::IgnoreLocations));
+}
+
 void LaunchLinalg::runOnOperation() {
   if (getOperation().isDeclaration())
     return;
@@ -231,8 +241,9 @@ void LaunchLinalg::runOnOperation() {
   });
   for (memref::CopyOp copy : copies) {
     rewriter.setInsertionPoint(copy);
-    linalg::makeMemRefCopyOp(rewriter, copy.getLoc(), copy.getSource(),
-                             copy.getTarget());
+    if (!copiesNothing(copy))
+      linalg::makeMemRefCopyOp(rewriter, copy.getLoc(), copy.getSource(),
+                               copy.getTarget());
     rewriter.eraseOp(copy);
   }
   SmallVector<linalg::LinalgOp> ops;

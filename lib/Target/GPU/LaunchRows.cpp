@@ -77,6 +77,7 @@ struct LaunchRows : attn::impl::AttnGPULaunchRowsPassBase<LaunchRows> {
 private:
   void launchChains(Block &block);
   void launch(const RowChain &chain);
+  SmallVector<Value> takeInitial(OpBuilder &b, linalg::LinalgOp op);
 
   llvm::SetVector<Operation *> done, fills;
 };
@@ -223,34 +224,19 @@ bool RowChain::canCross(Operation *op) const {
       });
 }
 
-/// All steps at the place of the last one, a warp a row. Lanes see what the
-/// others wrote once all have come to the end of a step.
-void LaunchRows::launch(const RowChain &chain) {
-  ArrayRef<RowChain::Step> steps = chain.getSteps();
-  linalg::LinalgOp last = steps.back().op;
-  Location loc = last.getLoc();
-  OpBuilder b(last);
+/// A launch with a warp for each of `rows` rows, whose number is given to
+/// `body` with that of the lane.
+static void launchWarps(OpBuilder &b, Location loc, Value rows,
+                        function_ref<void(Value row, Value lane)> body) {
   auto constant = [&](int64_t value) -> Value {
     return arith::ConstantIndexOp::create(b, loc, value);
   };
-  SmallVector<SmallVector<Range>> ranges;
-  for (const RowChain::Step &step : steps) {
-    linalg::LinalgOp op = step.op;
-    ranges.push_back(op.createLoopRanges(b, loc));
-  }
-  SmallVector<Value> extents;
-  Value rows = constant(1);
-  for (unsigned dim : steps.front().rowDims) {
-    extents.push_back(
-        getValueOrCreateConstantIndexOp(b, loc, ranges.front()[dim].size));
-    rows = b.createOrFold<arith::MulIOp>(loc, rows, extents.back());
-  }
   constexpr int64_t warps = PointBlock::kWarps, lanes = PointBlock::kLanes;
   Value grid = b.createOrFold<arith::CeilDivUIOp>(loc, rows, constant(warps));
   Value one = constant(1);
   auto kernel = gpu::LaunchOp::create(b, loc, grid, one, one,
                                       constant(warps * lanes), one, one);
-  kernel.setFunctionAttr(FlatSymbolRefAttr::get(&getContext(), "rows"));
+  kernel.setFunctionAttr(FlatSymbolRefAttr::get(b.getContext(), "rows"));
   b.setInsertionPointToStart(&kernel.getBody().front());
   Value thread = kernel.getThreadIds().x;
   Value warp = arith::DivUIOp::create(b, loc, thread, constant(lanes)),
@@ -263,29 +249,63 @@ void LaunchRows::launch(const RowChain &chain) {
   auto guard = scf::IfOp::create(b, loc, isThere);
   gpu::TerminatorOp::create(b, loc);
   b.setInsertionPointToStart(guard.thenBlock());
-  SmallVector<Value> digits(extents.size());
-  for (size_t i = extents.size(); i-- > 0;) {
-    digits[i] =
-        i == 0 ? row : b.createOrFold<arith::RemUIOp>(loc, row, extents[i]);
-    if (i != 0)
-      row = b.createOrFold<arith::DivUIOp>(loc, row, extents[i]);
+  body(row, lane);
+}
+
+/// Constants that the results of a reduction begin with, where they are known;
+/// what put them into memory is done.
+SmallVector<Value> LaunchRows::takeInitial(OpBuilder &b, linalg::LinalgOp op) {
+  SmallVector<Value> initial(op.getNumDpsInits());
+  if (op.getNumReductionLoops() == 0)
+    return initial;
+  for (auto [i, init] : llvm::enumerate(op.getDpsInits())) {
+    std::optional<nvvm::FilledWith> fill = nvvm::findFill(
+        init, op, [&](Operation *one) { return done.contains(one); });
+    if (!fill)
+      continue;
+    initial[i] = arith::ConstantOp::create(b, op.getLoc(), fill->value);
+    if (fill->own)
+      done.insert(fill->own);
+    fills.insert_range(fill->perhapsDead);
   }
-  for (auto [step, range] : llvm::zip_equal(steps, ranges)) {
+  return initial;
+}
+
+/// All steps at the place of the last one, a warp a row. Lanes see what the
+/// others wrote once all have come to the end of a step.
+void LaunchRows::launch(const RowChain &chain) {
+  ArrayRef<RowChain::Step> steps = chain.getSteps();
+  linalg::LinalgOp last = steps.back().op;
+  Location loc = last.getLoc();
+  OpBuilder b(last);
+  SmallVector<SmallVector<Range>> ranges;
+  for (const RowChain::Step &step : steps) {
     linalg::LinalgOp op = step.op;
-    SmallVector<Value> initial(op.getNumDpsInits());
-    if (op.getNumReductionLoops() != 0)
-      for (auto [i, init] : llvm::enumerate(op.getDpsInits()))
-        if (std::optional<nvvm::FilledWith> fill = nvvm::findFill(init, op)) {
-          initial[i] = arith::ConstantOp::create(b, loc, fill->value);
-          if (fill->own)
-            done.insert(fill->own);
-          fills.insert_range(fill->perhapsDead);
-        }
-    PointEmitter(b, op, range).emitInRow(step.rowDims, digits, lane, initial);
-    Value all = arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(-1));
-    NVVM::SyncWarpOp::create(b, loc, all);
-    done.insert(op);
+    ranges.push_back(op.createLoopRanges(b, loc));
   }
+  SmallVector<Value> extents;
+  Value rows = arith::ConstantIndexOp::create(b, loc, 1);
+  for (unsigned dim : steps.front().rowDims) {
+    extents.push_back(
+        getValueOrCreateConstantIndexOp(b, loc, ranges.front()[dim].size));
+    rows = b.createOrFold<arith::MulIOp>(loc, rows, extents.back());
+  }
+  launchWarps(b, loc, rows, [&](Value row, Value lane) {
+    SmallVector<Value> digits(extents.size());
+    for (size_t i = extents.size(); i-- > 1;) {
+      digits[i] = b.createOrFold<arith::RemUIOp>(loc, row, extents[i]);
+      row = b.createOrFold<arith::DivUIOp>(loc, row, extents[i]);
+    }
+    digits[0] = row;
+    for (auto [step, range] : llvm::zip_equal(steps, ranges)) {
+      SmallVector<Value> initial = takeInitial(b, step.op);
+      PointEmitter(b, step.op, range)
+          .emitInRow(step.rowDims, digits, lane, initial);
+      Value all = arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(-1));
+      NVVM::SyncWarpOp::create(b, loc, all);
+      done.insert(step.op);
+    }
+  });
   ++numLaunched;
   numSteps += steps.size();
 }

@@ -63,23 +63,27 @@ static Operation *lastWriter(Value root, Operation *before) {
   return last;
 }
 
-/// Whether nobody uses the buffer between two operations.
-static bool isUntouched(Value root, Operation *after, Operation *before) {
+/// Whether nobody uses the buffer between two operations, but for copies that
+/// are gone.
+static bool isUntouched(Value root, Operation *after, Operation *before,
+                        function_ref<bool(Operation *)> isGone) {
   return llvm::all_of(usersOf(root), [&](Operation *user) {
     Operation *own = before->getBlock()->findAncestorOpInBlock(*user);
     return own == after || own == before ||
+           (isa_and_nonnull<memref::CopyOp>(own) && isGone(own)) ||
            (own &&
             (own->isBeforeInBlock(after) || before->isBeforeInBlock(own)));
   });
 }
 
-std::optional<FilledWith> attn::nvvm::findFill(Value memref,
-                                               Operation *before) {
+std::optional<FilledWith>
+attn::nvvm::findFill(Value memref, Operation *before,
+                     function_ref<bool(Operation *)> isGone) {
   Value root = rootOf(memref);
   Operation *writer = lastWriter(root, before);
   if (!writer)
     return std::nullopt;
-  Operation *own = isUntouched(root, writer, before) ? writer : nullptr;
+  Operation *own = isUntouched(root, writer, before, isGone) ? writer : nullptr;
   if (auto fill = dyn_cast<linalg::FillOp>(writer)) {
     Attribute value;
     if (fill.getOutputs()[0] != memref ||
@@ -91,7 +95,7 @@ std::optional<FilledWith> attn::nvvm::findFill(Value memref,
   auto copy = dyn_cast<memref::CopyOp>(writer);
   if (!copy || copy.getTarget() != memref || copy.getSource() == memref)
     return std::nullopt;
-  std::optional<FilledWith> result = findFill(copy.getSource(), copy);
+  std::optional<FilledWith> result = findFill(copy.getSource(), copy, isGone);
   if (!result)
     return std::nullopt;
   Operation *further = lastWriter(rootOf(copy.getSource()), copy);

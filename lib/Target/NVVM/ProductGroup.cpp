@@ -52,13 +52,16 @@ private:
 
 void Gatherer::findInitial() {
   std::optional<FilledWith> fill =
-      findFill(group.product.out.memref, group.product.op);
+      findFill(group.product.out.memref, group.product.op,
+               [&](Operation *op) { return taken.contains(op); });
   auto value = fill ? dyn_cast<FloatAttr>(fill->value) : FloatAttr();
   if (!value)
     return;
   group.initial = value.getValueAsDouble();
-  if (fill->own)
+  if (fill->own) {
     group.replaced.push_back(fill->own);
+    taken.insert(fill->own);
+  }
   group.perhapsDead = fill->perhapsDead;
 }
 

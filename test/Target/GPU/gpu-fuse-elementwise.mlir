@@ -56,12 +56,12 @@ func.func @transposed_weights(%x: tensor<8x4xf16>, %w: tensor<16x4xf16>, %sums: 
 // -----
 
 // What would be computed for every column anew stays outside of the product.
-// CHECK-LABEL: func.func @negative
+// CHECK-LABEL: func.func @negative_computed
 // CHECK: linalg.generic
 // CHECK: math.absf
 // CHECK: linalg.generic
 // CHECK: arith.mulf
-func.func @negative(%x: tensor<8x4xf32>, %w: tensor<4x16xf32>, %sums: tensor<8x16xf32>) -> tensor<8x16xf32> {
+func.func @negative_computed(%x: tensor<8x4xf32>, %w: tensor<4x16xf32>, %sums: tensor<8x16xf32>) -> tensor<8x16xf32> {
   %e = tensor.empty() : tensor<8x4xf32>
   %n = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i, j)>],
                        iterator_types = ["parallel", "parallel"]}

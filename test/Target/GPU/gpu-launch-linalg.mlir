@@ -27,33 +27,6 @@ func.func @sums(%a: memref<?x8xf32>, %c: memref<?xf32>) {
 
 // -----
 
-// Rows that lie side by side: a warp a row, whose lanes add up their parts.
-
-// CHECK-LABEL: func.func @rows_of_a_matrix
-// CHECK-SAME: %[[A:[a-z0-9]+]]: memref<?x100xf32>, %[[C:[a-z0-9]+]]: memref<?xf64>
-// CHECK: gpu.launch
-// CHECK: scf.for
-// CHECK: %[[AT:.*]] = arith.minui
-// CHECK: memref.load %[[A]][%{{.*}}, %[[AT]]]
-// CHECK: arith.select
-// CHECK-COUNT-10: gpu.shuffle xor
-// CHECK: scf.if
-// CHECK: memref.load %[[C]]
-// CHECK: memref.store %{{.*}}, %[[C]]
-func.func @rows_of_a_matrix(%a: memref<?x100xf32>, %c: memref<?xf64>) {
-  linalg.generic {indexing_maps = [affine_map<(i, k) -> (i, k)>, affine_map<(i, k) -> (i)>],
-                  iterator_types = ["parallel", "reduction"]}
-      ins(%a : memref<?x100xf32>) outs(%c : memref<?xf64>) {
-  ^bb0(%x: f32, %sum: f64):
-    %w = arith.extf %x : f32 to f64
-    %s = arith.addf %sum, %w : f64
-    linalg.yield %s : f64
-  }
-  return
-}
-
-// -----
-
 // A product: each thread has 4 rows, and every 32nd of 40 columns; what lies outside is computed at the edge.
 
 // CHECK-LABEL: func.func @matmul

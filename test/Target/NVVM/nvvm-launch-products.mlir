@@ -113,10 +113,10 @@ func.func @heads(%x: memref<64x128xf16>, %w: memref<128x128xf16>, %o: memref<4x6
 
 // -----
 
-// CHECK-LABEL: func.func @negative
+// CHECK-LABEL: func.func @negative_double
 // CHECK-NOT: gpu.launch
 // CHECK: linalg.matmul
-func.func @negative(%x: memref<8x8xf64>, %o: memref<8x8xf64>) {
+func.func @negative_double(%x: memref<8x8xf64>, %o: memref<8x8xf64>) {
   linalg.matmul ins(%x, %x : memref<8x8xf64>, memref<8x8xf64>) outs(%o : memref<8x8xf64>)
   return
 }

@@ -23,7 +23,8 @@ SmallVector<Operation *> usersOf(Value root);
 /// What a buffer is known to be filled with.
 struct FilledWith {
   TypedAttr value;
-  /// The fill, or the copy of a filled buffer, if nobody else needs it.
+  /// The fill, or the copy of a filled buffer, if nobody but copies that are
+  /// gone needs it.
   Operation *own = nullptr;
   /// Fills and copies further back, which may have other readers.
   SmallVector<Operation *> perhapsDead;
@@ -31,7 +32,8 @@ struct FilledWith {
 
 /// The constant that a buffer holds right before an operation, if a fill, or a
 /// copy of a buffer that was filled, is seen to have put it there.
-std::optional<FilledWith> findFill(Value memref, Operation *before);
+std::optional<FilledWith> findFill(Value memref, Operation *before,
+                                   function_ref<bool(Operation *)> isGone);
 
 /// Whether `op` at most allocates, makes views, or touches buffers of which
 /// `mayRead` and `mayWrite` say that it may.

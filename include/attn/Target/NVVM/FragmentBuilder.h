@@ -132,13 +132,11 @@ public:
   /// sum + left * right
   Accumulator multiply(const Operand &left, const Operand &right,
                        Accumulator sum, Type element);
+  /// `ldmatrix`; and registers as they come from memory as an operand.
+  SmallVector<Value> loadMatrices(Value pointer, bool isTransposed);
+  Operand split(ArrayRef<Value> registers, Type element);
 
   const ThreadPosition &at;
-
-  /// Four matrices of 8 rows of 16 bytes; every lane points to a row.
-  SmallVector<Value> loadMatrices(Value pointer, bool isTransposed);
-  /// An operand of the registers of an instruction as they come from memory.
-  Operand split(ArrayRef<Value> registers, Type element);
 
 private:
   Accumulator issue(ArrayRef<Value> left, ArrayRef<Value> right,
