@@ -26,8 +26,7 @@ static constexpr int64_t kTileRows = 128;
 static int64_t chooseRows(FeedForwardOp op) {
   if (std::optional<uint64_t> rows = op.getRows())
     return static_cast<int64_t>(*rows);
-  int64_t perRow = op.getHiddenSize() * (op.getGate() ? 2 : 1) *
-                   op.getAccumulatorType().getWidth() / 8;
+  int64_t perRow = op.getHiddenSize() * op.getAccumulatorType().getWidth() / 8;
   return std::max(kTileRows, kCachedBytes / perRow / kTileRows * kTileRows);
 }
 

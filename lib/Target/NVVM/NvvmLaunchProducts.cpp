@@ -39,18 +39,20 @@ struct LaunchProductsPass
     llvm::SmallPtrSet<Operation *, 16> taken;
     getOperation().walk([&](linalg::LinalgOp op) {
       if (!op->getParentOfType<gpu::LaunchOp>() &&
-          !op->getParentOfType<scf::ForallOp>())
+          !op->getParentOfType<scf::ForallOp>() && !taken.contains(op))
         if (std::optional<Product> product = match(op))
           groups.push_back(gatherGroup(*product, taken));
     });
     for (const ProductGroup &group : groups) {
       launchProduct(group, tf32 ? F32Products::One : F32Products::Three);
-      ++numLaunched;
+      numLaunched += group.second ? 2 : 1;
       numFused += group.steps.size();
     }
     llvm::SetVector<Operation *> done;
     for (const ProductGroup &group : groups) {
       done.insert(group.product.op);
+      if (group.second)
+        done.insert(group.second->op);
       done.insert_range(group.replaced);
       for (const EpilogueStep &step : group.steps)
         done.insert(step.op);

@@ -56,8 +56,9 @@ struct ProductTile {
   int64_t warps() const { return rows / warpRows * warpsAcross(); }
 };
 
-/// The tile for which a model expects the shortest time.
-ProductTile chooseTile(const Product &product);
+/// The tile for which a model expects the shortest time; `isTwofold`: of two
+/// products of the same left factor.
+ProductTile chooseTile(const Product &product, bool isTwofold);
 
 /// An element-wise operation on what a product, or the one before it, gives.
 struct EpilogueStep {
@@ -71,6 +72,10 @@ struct EpilogueStep {
 struct ProductGroup {
   Product product;
   SmallVector<EpilogueStep> steps;
+  /// Another product of the same left factor, which the first step reads at the
+  /// same places, such as a gate; and what its sums start from.
+  std::optional<Product> second;
+  double secondInitial = 0;
   /// What the sums start from; nothing: what is in the output's buffer.
   std::optional<double> initial;
   SmallVector<Operation *> replaced; ///< fills and copies that nobody needs

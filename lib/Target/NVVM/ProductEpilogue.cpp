@@ -30,7 +30,7 @@ ProductEpilogue::ProductEpilogue(FragmentBuilder &f, const ProductGroup &group,
     add(group.product.out.memref);
   for (const EpilogueStep &step : group.steps)
     for (OpOperand *input : linalg::LinalgOp(step.op).getDpsInputOperands())
-      if (input->get() != step.carried->get())
+      if (input->get() != step.carried->get() && !isSecond(input->get()))
         add(input->get());
   add(group.destination());
   int64_t neighbours = countNeighbours();
@@ -287,7 +287,8 @@ Value ProductEpilogue::applyBody(linalg::LinalgOp op, const Point &point,
 
 ProductEpilogue::Pair ProductEpilogue::applyStep(const EpilogueStep &step,
                                                  const Points &points,
-                                                 const Pair &carried) {
+                                                 const Pair &carried,
+                                                 const Pair &second) {
   linalg::LinalgOp op = step.op;
   SmallVector<Value> inputs[2];
   for (OpOperand *input : op.getDpsInputOperands()) {
@@ -295,6 +296,8 @@ ProductEpilogue::Pair ProductEpilogue::applyStep(const EpilogueStep &step,
     Pair values{};
     if (memref == step.carried->get())
       values = carried;
+    else if (isSecond(memref))
+      values = second;
     else if (!isa<MemRefType>(memref.getType()))
       values = {memref, memref};
     else if (!op.getMatchingBlockArgument(input).use_empty())
@@ -308,10 +311,10 @@ ProductEpilogue::Pair ProductEpilogue::applyStep(const EpilogueStep &step,
 
 /// The values that sums become, and where they go.
 std::pair<ProductEpilogue::Pair, ProductEpilogue::Points>
-ProductEpilogue::finish(const Line &row, const Line &first, const Line &second,
-                        const Pair &sums) {
+ProductEpilogue::finish(const Line &row, const Line &first, const Line &next,
+                        const Pair &sums, Pair second) {
   const Factor &out = group.product.out;
-  Points domain{domainPoint(row, first), domainPoint(row, second)};
+  Points domain{domainPoint(row, first), domainPoint(row, next)};
   Points at{applyMap(f, out.map, domain[0]), applyMap(f, out.map, domain[1])};
   Pair values = sums;
   if (!group.initial) {
@@ -321,9 +324,12 @@ ProductEpilogue::finish(const Line &row, const Line &first, const Line &second,
   }
   for (Value &value : values)
     value = f.truncate(value, out.element());
+  if (group.second)
+    for (Value &value : second)
+      value = f.truncate(value, group.second->out.element());
   for (const EpilogueStep &step : group.steps) {
     Points points{stepPoint(step, at[0]), stepPoint(step, at[1])};
-    values = applyStep(step, points, values);
+    values = applyStep(step, points, values, second);
     linalg::LinalgOp op = step.op;
     AffineMap to = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
     at = {applyMap(f, to, points[0]), applyMap(f, to, points[1])};
@@ -416,7 +422,8 @@ void ProductEpilogue::emit(Value row, ArrayRef<SumPair> sums) {
   SmallVector<Pair> finished;
   for (const SumPair &pair : sums) {
     auto [first, second] = columnsAt(pair.column);
-    auto [values, at] = finish(line, first, second, {pair.sum, pair.nextSum});
+    auto [values, at] = finish(line, first, second, {pair.sum, pair.nextSum},
+                               {pair.second, pair.nextSecond});
     finished.push_back(values);
     if (inFours)
       continue;

@@ -21,6 +21,7 @@ namespace mlir::attn::nvvm {
 /// Two sums of columns that follow each other, the first even.
 struct SumPair {
   Value column, sum, nextSum;
+  Value second, nextSecond; ///< of the second product, if there is one
 };
 
 class ProductEpilogue {
@@ -66,13 +67,18 @@ private:
   Value loadOne(Value memref, ValueRange at);
   Pair loadNeighbours(Value memref, ValueRange at);
   Pair applyStep(const EpilogueStep &step, const Points &points,
-                 const Pair &carried);
+                 const Pair &carried, const Pair &second);
   Value applyBody(linalg::LinalgOp op, const Point &point,
                   ArrayRef<Value> inputs);
   std::pair<Pair, Points> finish(const Line &row, const Line &first,
-                                 const Line &second, const Pair &sums);
+                                 const Line &next, const Pair &sums,
+                                 Pair second);
   void store(const Line &row, const Line &column, const Point &at,
              ArrayRef<Value> values);
+  /// Whether a buffer would hold the second product's sums.
+  bool isSecond(Value memref) const {
+    return group.second && group.second->out.memref == memref;
+  }
   Point placeOf(const Line &row, const Line &column);
   Pending exchange(const Line &row, Value column, const Pair &left,
                    const Pair &right);

@@ -21,15 +21,16 @@ namespace {
 class Gatherer {
 public:
   Gatherer(const Product &product, llvm::SmallPtrSetImpl<Operation *> &taken)
-      : group{product, {}, {}, {}, {}}, taken(taken) {
+      : group{product, {}, {}, 0, {}, {}, {}}, taken(taken) {
     reads.insert(rootOf(product.left.memref));
     reads.insert(rootOf(product.right.memref));
   }
 
   ProductGroup gather() {
     findInitial();
-    while (addStep()) {
-    }
+    while (addStep())
+      if (group.steps.size() == 1)
+        findSecond();
     return std::move(group);
   }
 
@@ -39,6 +40,8 @@ private:
   }
   void findInitial();
   bool addStep();
+  void findSecond();
+  bool isSecond(const Product &other, OpOperand &read);
   bool canCross(Operation *op, Value carried);
   bool isElementwise(linalg::LinalgOp op);
   std::optional<EpilogueStep> stepOf(linalg::LinalgOp op, Value carried);
@@ -170,6 +173,73 @@ bool Gatherer::addStep() {
   group.steps.push_back(*step);
   taken.insert(op);
   return true;
+}
+
+/// Whether another product gives the first step sums of the same rows and
+/// columns, and may happen where that is.
+bool Gatherer::isSecond(const Product &other, OpOperand &read) {
+  const Product &own = group.product;
+  const EpilogueStep &step = group.steps.front();
+  linalg::LinalgOp op = step.op;
+  Value root = rootOf(other.out.memref);
+  AffineMap places = op.getMatchingIndexingMap(&read);
+  OpOperand *init = op.getDpsInitOperand(0);
+  bool isOverwritten = init->get() == other.out.memref &&
+                       op.getMatchingIndexingMap(init) == places;
+  if (read.get() != other.out.memref || !step.views.empty() ||
+      places != op.getMatchingIndexingMap(step.carried) ||
+      !(isOverwritten || isDeadBeyond(root, op)))
+    return false;
+  if (other.left.memref != own.left.memref || other.left.map != own.left.map ||
+      other.right.element() != own.right.element() ||
+      other.out.map != own.out.map || other.extents != own.extents ||
+      other.batch != own.batch || other.rows != own.rows ||
+      other.columns != own.columns || other.depth != own.depth)
+    return false;
+  for (Operation *one = linalg::LinalgOp(other.op)->getNextNode(); one != op;
+       one = one->getNextNode())
+    if (!touchesOnly(
+            one, [&](Value other) { return other != root; },
+            [&, right = rootOf(other.right.memref)](Value other) {
+              return other != root && other != right && !reads.contains(other);
+            }))
+      return false;
+  return true;
+}
+
+void Gatherer::findSecond() {
+  linalg::LinalgOp step = group.steps.front().op;
+  linalg::LinalgOp first = group.product.op;
+  for (Operation *op = first->getNextNode(); op != step;
+       op = op->getNextNode()) {
+    auto candidate = dyn_cast<linalg::LinalgOp>(op);
+    std::string reason;
+    std::optional<Product> other;
+    if (candidate && !taken.contains(op))
+      other = matchProduct(candidate, reason);
+    if (!other)
+      continue;
+    for (OpOperand *input : step.getDpsInputOperands()) {
+      if (!isSecond(*other, *input))
+        continue;
+      std::optional<FilledWith> fill =
+          findFill(other->out.memref, op,
+                   [&](Operation *one) { return taken.contains(one); });
+      auto value = fill ? dyn_cast<FloatAttr>(fill->value) : FloatAttr();
+      if (!value)
+        continue;
+      group.second = other;
+      group.secondInitial = value.getValueAsDouble();
+      reads.insert(rootOf(other->right.memref));
+      taken.insert(op);
+      if (fill->own) {
+        group.replaced.push_back(fill->own);
+        taken.insert(fill->own);
+      }
+      group.perhapsDead.append(fill->perhapsDead);
+      return;
+    }
+  }
 }
 
 ProductGroup

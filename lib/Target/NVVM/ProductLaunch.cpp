@@ -22,7 +22,8 @@ namespace {
 class ProductLauncher {
 public:
   ProductLauncher(const ProductGroup &group, F32Products products)
-      : group(group), p(group.product), tile(chooseTile(p)), op(p.op),
+      : group(group), p(group.product),
+        tile(chooseTile(p, group.second.has_value())), op(p.op),
         last(group.steps.empty() ? p.op : group.steps.back().op), b(last),
         loc(last.getLoc()), products(products) {}
 
@@ -41,6 +42,9 @@ private:
   void stageStep(FragmentBuilder &f, Value step, Value slot);
   SmallVector<Value> multiplyStep(FragmentBuilder &f, Value slot,
                                   ValueRange sums);
+  void multiplyPanel(FragmentBuilder &f, ArrayRef<Operand> rowsOf,
+                     ProductPanel &panel, Value base, int64_t step,
+                     MutableArrayRef<Value> sums);
   SmallVector<Value> multiplyAll(FragmentBuilder &f);
   void finish(FragmentBuilder &f, ValueRange sums);
 
@@ -50,7 +54,14 @@ private:
   int64_t columnFragments() const {
     return tile.warpColumns / FragmentBuilder::fragmentColumns;
   }
-  int64_t slotBytes() const { return left->bytes() + right->bytes(); }
+  int64_t slotBytes() const {
+    int64_t bytes = left->bytes();
+    for (const ProductPanel &panel : right)
+      bytes += panel.bytes();
+    return bytes;
+  }
+  /// The registers of the sums of one product.
+  int64_t numSums() const { return 4 * rowFragments() * columnFragments(); }
 
   const ProductGroup &group;
   const Product &p;
@@ -63,7 +74,8 @@ private:
   ProductPlace place;
   Value batch, rows, columns, innerSteps, steps; ///< flat extents
   Value firstRow, firstColumn, warpRow, warpColumn;
-  std::optional<ProductPanel> left, right;
+  std::optional<ProductPanel> left;
+  SmallVector<ProductPanel, 0> right; ///< one for each product
 };
 } // namespace
 
@@ -172,8 +184,11 @@ void ProductLauncher::placeBlock(FragmentBuilder &f, Value task) {
     extents.push_back(place.extents[dim]);
   place.batch = digitsOf(f, ids[0], extents);
   left.emplace(f, place, p.left, p.rows, tile.rows, firstRow, rows);
-  right.emplace(f, place, p.right, p.columns, tile.columns, firstColumn,
-                columns);
+  right.emplace_back(f, place, p.right, p.columns, tile.columns, firstColumn,
+                     columns);
+  if (group.second)
+    right.emplace_back(f, place, group.second->right, p.columns, tile.columns,
+                       firstColumn, columns);
 }
 
 DepthPosition ProductLauncher::depthAt(FragmentBuilder &f, Value step) {
@@ -193,7 +208,11 @@ void ProductLauncher::stageStep(FragmentBuilder &f, Value step, Value slot) {
     DepthPosition at = depthAt(f, step);
     Value base = f.offset(this->at.shared, slot);
     left->stage(base, at);
-    right->stage(f.offset(base, left->bytes()), at);
+    int64_t from = left->bytes();
+    for (ProductPanel &panel : right) {
+      panel.stage(f.offset(base, from), at);
+      from += panel.bytes();
+    }
   });
   NVVM::CpAsyncCommitGroupOp::create(f.b, f.loc);
 }
@@ -201,28 +220,38 @@ void ProductLauncher::stageStep(FragmentBuilder &f, Value step, Value slot) {
 SmallVector<Value> ProductLauncher::multiplyStep(FragmentBuilder &f, Value slot,
                                                  ValueRange sums) {
   SmallVector<Value> next(sums);
-  Type element = p.compute();
-  Value base = f.offset(at.shared, slot),
-        rightBase = f.offset(base, left->bytes());
-  for (int64_t step = 0; step < tile.depth / FragmentBuilder::depthOf(element);
-       ++step) {
+  Value base = f.offset(at.shared, slot);
+  for (int64_t step = 0;
+       step < tile.depth / FragmentBuilder::depthOf(p.compute()); ++step) {
     SmallVector<Operand> rowsOf;
     for (int64_t m = 0; m < rowFragments(); ++m)
       rowsOf.push_back(left->loadLeft(base, warpRow, 16 * m, step));
-    for (int64_t n = 0; n < columnFragments(); n += 2) {
-      SmallVector<Operand> columnsOf =
-          right->loadRight(rightBase, warpColumn, 8 * n, step);
-      for (int64_t part = 0; part < 2; ++part)
-        for (int64_t m = 0; m < rowFragments(); ++m) {
-          auto own = MutableArrayRef(next).slice(
-              4 * (m * columnFragments() + n + part), 4);
-          llvm::copy(f.multiply(rowsOf[m], columnsOf[part],
-                                Accumulator(own.begin(), own.end()), element),
-                     own.begin());
-        }
+    int64_t from = left->bytes();
+    for (auto [number, panel] : llvm::enumerate(right)) {
+      auto sumsOf = MutableArrayRef(next).slice(number * numSums(), numSums());
+      multiplyPanel(f, rowsOf, panel, f.offset(base, from), step, sumsOf);
+      from += panel.bytes();
     }
   }
   return next;
+}
+
+/// Adds the products of the rows' operands and a panel to the sums.
+void ProductLauncher::multiplyPanel(FragmentBuilder &f,
+                                    ArrayRef<Operand> rowsOf,
+                                    ProductPanel &panel, Value base,
+                                    int64_t step, MutableArrayRef<Value> sums) {
+  for (int64_t n = 0; n < columnFragments(); n += 2) {
+    SmallVector<Operand> columnsOf =
+        panel.loadRight(base, warpColumn, 8 * n, step);
+    for (int64_t part = 0; part < 2; ++part)
+      for (int64_t m = 0; m < rowFragments(); ++m) {
+        auto own = sums.slice(4 * (m * columnFragments() + n + part), 4);
+        llvm::copy(f.multiply(rowsOf[m], columnsOf[part],
+                              Accumulator(own.begin(), own.end()), p.compute()),
+                   own.begin());
+      }
+  }
 }
 
 /// All steps. While one is worked on, the next ones are on their way.
@@ -230,7 +259,7 @@ SmallVector<Value> ProductLauncher::multiplyAll(FragmentBuilder &f) {
   int64_t ahead = tile.stages - 1;
   for (int64_t step = 0; step < ahead; ++step)
     stageStep(f, f.index(step), f.index(step * slotBytes()));
-  SmallVector<Value> carried(4 * rowFragments() * columnFragments(), f.f32(0));
+  SmallVector<Value> carried(right.size() * numSums(), f.f32(0));
   carried.push_back(f.index(0));                   // the slot to read
   carried.push_back(f.index(ahead * slotBytes())); // the slot to write
   carried = f.forLoop(
@@ -259,17 +288,25 @@ void ProductLauncher::finish(FragmentBuilder &f, ValueRange sums) {
   SmallVector<Value> columnAt;
   for (int64_t n = 0; n < columnFragments(); ++n)
     columnAt.push_back(f.add(begin, 8 * n));
-  Value initial = f.f32(group.initial.value_or(0));
-  bool addsInitial = group.initial.value_or(0) != 0;
+  // Two neighbouring sums of a product, and what they start from.
+  auto take = [&](int64_t first, double initial) {
+    std::array<Value, 2> pair{sums[first], sums[first + 1]};
+    if (initial != 0)
+      for (Value &sum : pair)
+        sum = f.addf(sum, f.f32(initial));
+    return pair;
+  };
   for (int64_t m = 0; m < rowFragments(); ++m)
     for (int64_t half = 0; half < 2; ++half) {
       SmallVector<SumPair> pairs;
       for (int64_t n = 0; n < columnFragments(); ++n) {
-        auto own = sums.slice(4 * (m * columnFragments() + n) + 2 * half, 2);
-        SumPair pair{columnAt[n], own[0], own[1]};
-        if (addsInitial) {
-          pair.sum = f.addf(pair.sum, initial);
-          pair.nextSum = f.addf(pair.nextSum, initial);
+        int64_t first = 4 * (m * columnFragments() + n) + 2 * half;
+        auto [sum, nextSum] = take(first, group.initial.value_or(0));
+        SumPair pair{columnAt[n], sum, nextSum, {}, {}};
+        if (group.second) {
+          auto other = take(numSums() + first, group.secondInitial);
+          pair.second = other[0];
+          pair.nextSecond = other[1];
         }
         pairs.push_back(pair);
       }

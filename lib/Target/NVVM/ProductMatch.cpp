@@ -206,7 +206,7 @@ static double estimate(const ProductTile &tile, int64_t bytes, double batch,
   return std::max(own * std::max(work, shared), kLatency);
 }
 
-ProductTile attn::nvvm::chooseTile(const Product &product) {
+ProductTile attn::nvvm::chooseTile(const Product &product, bool isTwofold) {
   static constexpr ProductTile candidates[] = {
       {128, 128, 64, 64}, {128, 64, 64, 32}, {64, 128, 32, 64},
       {64, 64, 32, 32},   {64, 32, 32, 16},  {32, 64, 16, 32},
@@ -222,8 +222,10 @@ ProductTile attn::nvvm::chooseTile(const Product &product) {
   double best = std::numeric_limits<double>::infinity();
   ProductTile chosen = candidates[0];
   for (const ProductTile &tile : candidates) {
-    // Operands in two parts leave no registers for the largest.
-    if (bytes == 4 && tile.warpRows * tile.warpColumns > 64 * 32)
+    // Operands in two parts leave no registers for the largest, nor do the
+    // accumulators of two products.
+    int64_t most = (bytes == 4 ? 64 * 32 : 64 * 64) / (isTwofold ? 2 : 1);
+    if (tile.warpRows * tile.warpColumns > most)
       continue;
     double time = estimate(tile, bytes, batch, known(product.rows),
                            known(product.columns));

@@ -95,24 +95,6 @@ func.func @factor_changes(%x: memref<64x32xf16>, %w: memref<32x64xf16>, %o: memr
 
 // -----
 
-// Heads apart: the reshape and the transposition are places that the kernel stores to.
-// CHECK-LABEL: func.func @heads
-// CHECK: gpu.launch
-// CHECK: nvvm.mma.sync
-// CHECK: llvm.store {{.*}} : vector<2xf32>
-// CHECK-NOT: linalg
-func.func @heads(%x: memref<64x128xf16>, %w: memref<128x128xf16>, %o: memref<4x64x32xf32>) {
-  %zero = arith.constant 0.0 : f32
-  %sum = memref.alloc() : memref<64x128xf32>
-  linalg.fill ins(%zero : f32) outs(%sum : memref<64x128xf32>)
-  linalg.matmul ins(%x, %w : memref<64x128xf16>, memref<128x128xf16>) outs(%sum : memref<64x128xf32>)
-  %split = memref.expand_shape %sum [[0], [1, 2]] output_shape [64, 4, 32] : memref<64x128xf32> into memref<64x4x32xf32>
-  linalg.transpose ins(%split : memref<64x4x32xf32>) outs(%o : memref<4x64x32xf32>) permutation = [1, 0, 2]
-  return
-}
-
-// -----
-
 // CHECK-LABEL: func.func @negative_double
 // CHECK-NOT: gpu.launch
 // CHECK: linalg.matmul

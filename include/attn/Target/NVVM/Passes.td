@@ -20,7 +20,8 @@ def AttnNvvmLaunchProductsPass : Pass<"attn-nvvm-launch-products", "func::FuncOp
 
     Element-wise operations that alone read the output, through reshapes too, work on the sums in registers; what they read
     besides is loaded once for a row or a column where it depends on nothing else. The sums begin with the value that the
-    output was filled with. A remark says why a product was left alone.
+    output was filled with. Two products of one left factor that such an operation combines, as in a gated layer, are one
+    kernel. A remark says why a product was left alone.
 
     Products of f32 are three products of tf32, which keeps 22 bits of the operands; `tf32` makes them one.
 
