@@ -87,4 +87,9 @@ void ConvertKernels::runOnOperation() {
   if (failed(
           applyPartialConversion(getOperation(), target, std::move(patterns))))
     return signalPassFailure();
+  // What loops were annotated with, where the translation looks for it.
+  getOperation().walk([](LLVM::BrOp jump) {
+    if (Attribute given = jump->removeDiscardableAttr("llvm.loop_annotation"))
+      jump.setLoopAnnotationAttr(cast<LLVM::LoopAnnotationAttr>(given));
+  });
 }

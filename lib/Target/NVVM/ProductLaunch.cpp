@@ -277,6 +277,14 @@ SmallVector<Value> ProductLauncher::multiplyAll(FragmentBuilder &f) {
         }
         return next;
       });
+  // Steps that LLVM unrolls need more registers than there are.
+  MLIRContext *context = f.b.getContext();
+  auto unroll = LLVM::LoopUnrollAttr::get(
+      context, /*disable=*/BoolAttr::get(context, true), {}, {}, {}, {}, {},
+      {});
+  auto once = LLVM::LoopAnnotationAttr::get(context, {}, {}, {}, unroll, {}, {},
+                                            {}, {}, {}, {}, {}, {}, {}, {}, {});
+  carried.front().getDefiningOp()->setAttr("llvm.loop_annotation", once);
   carried.pop_back_n(2);
   return carried;
 }

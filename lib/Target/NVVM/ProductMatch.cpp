@@ -219,12 +219,17 @@ ProductTile attn::nvvm::chooseTile(const Product &product, bool isTwofold) {
   double batch = product.count(product.batch) == ShapedType::kDynamic
                      ? 1
                      : known(product.batch);
+  bool isDynamic = ShapedType::isDynamic(product.count(product.rows)) ||
+                   ShapedType::isDynamic(product.count(product.columns));
   double best = std::numeric_limits<double>::infinity();
   ProductTile chosen = candidates[0];
   for (const ProductTile &tile : candidates) {
     // Operands in two parts leave no registers for the largest, nor do the
-    // accumulators of two products.
+    // accumulators of two products; then the bounds of dynamic extents do not
+    // either.
     int64_t most = (bytes == 4 ? 64 * 32 : 64 * 64) / (isTwofold ? 2 : 1);
+    if (bytes == 4 && isDynamic)
+      most = 32 * 32;
     if (tile.warpRows * tile.warpColumns > most)
       continue;
     double time = estimate(tile, bytes, batch, known(product.rows),
