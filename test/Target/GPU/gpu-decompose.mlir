@@ -36,11 +36,11 @@ func.func @negative_double(%x: tensor<2x20x8xf64>, %to: tensor<2x20x8xf64>) -> t
 #up = affine_map<(m, k, h, n) -> (h, k)>
 #down = affine_map<(m, k, h, n) -> (n, h)>
 
-// CHECK: #[[LEFT:.*]] = affine_map<(d0)[s0] -> (32, -d0 + s0)>
+// CHECK: #[[$LEFT:.*]] = affine_map<(d0)[s0] -> (32, -d0 + s0)>
 // CHECK-LABEL: func.func @layer
 // CHECK-NOT: attn.feed_forward
 // CHECK: scf.for %[[FIRST:.*]] = %{{.*}} to %{{.*}} step %c32
-// CHECK: %[[SIZE:.*]] = affine.min #[[LEFT]](%[[FIRST]])
+// CHECK: %[[SIZE:.*]] = affine.min #[[$LEFT]](%[[FIRST]])
 // CHECK: tensor.extract_slice %{{.*}}[%[[FIRST]], 0] [%[[SIZE]], 8] [1, 1]
 // CHECK: linalg.generic
 // CHECK: arith.maximumf

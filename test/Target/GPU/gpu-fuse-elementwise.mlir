@@ -29,11 +29,11 @@ func.func @chain(%a: tensor<8x4xf32>) -> tensor<8x4xf32> {
 // -----
 
 // The weights are read where they lie.
-// CHECK: #[[W:.*]] = affine_map<(d0, d1, d2) -> (d1, d2)>
+// CHECK: #[[$W:.*]] = affine_map<(d0, d1, d2) -> (d1, d2)>
 // CHECK-LABEL: func.func @transposed_weights
 // CHECK-SAME: %[[X:.*]]: tensor<8x4xf16>, %[[WEIGHTS:.*]]: tensor<16x4xf16>
 // CHECK-NOT: linalg.transpose
-// CHECK: linalg.generic {indexing_maps = [#{{.*}}, #[[W]], #{{.*}}], {{.*}}ins(%[[X]], %[[WEIGHTS]] :
+// CHECK: linalg.generic {indexing_maps = [#{{.*}}, #[[$W]], #{{.*}}], {{.*}}ins(%[[X]], %[[WEIGHTS]] :
 // CHECK: arith.extf
 // CHECK-NOT: linalg.generic
 func.func @transposed_weights(%x: tensor<8x4xf16>, %w: tensor<16x4xf16>, %sums: tensor<8x16xf32>) -> tensor<8x16xf32> {
