@@ -18,7 +18,6 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/GPU/Transforms/Passes.h"
-#include "mlir/Dialect/Linalg/Passes.h"
 #include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Transforms/Passes.h"
@@ -38,6 +37,7 @@ static void addLaunchPasses(OpPassManager &manager,
   tiles.rowFragments = options.rowFragments;
   tiles.keyTile = options.keyTile;
   nvvm::addKernelPasses(manager, tiles);
+  manager.addNestedPass<func::FuncOp>(createAttnGPULaunchRowsPass());
   manager.addNestedPass<func::FuncOp>(createAttnGPULaunchLinalgPass());
   manager.addPass(createAttnCPUReturnByArgumentPass());
   addCleanUp(manager);
@@ -106,6 +106,9 @@ static void addHostPasses(OpPassManager &manager) {
 void mlir::attn::buildGpuTilePipeline(OpPassManager &manager,
                                       const GpuPipelineOptions &options) {
   manager.addPass(createAttnExpandPass());
+  // Before loops hide how results get their shapes.
+  manager.addNestedPass<func::FuncOp>(createAttnRecordSignaturePass());
+  manager.addPass(createAttnBuildShapeFunctionsPass());
   manager.addNestedPass<func::FuncOp>(createAttnGPUDecomposePass());
   addCleanUp(manager);
   TileSizes sizes = getGpuTileSizes();
@@ -118,7 +121,7 @@ void mlir::attn::buildGpuTargetPipeline(OpPassManager &manager,
                                         const GpuPipelineOptions &options) {
   manager.addNestedPass<func::FuncOp>(createAttnRecordSignaturePass());
   manager.addPass(createAttnBuildShapeFunctionsPass());
-  manager.addNestedPass<func::FuncOp>(createLinalgElementwiseOpFusionPass());
+  manager.addNestedPass<func::FuncOp>(createAttnGPUFuseElementwisePass());
   addCleanUp(manager);
   buildCpuBufferizePipeline(manager, CpuPipelineOptions());
   addLaunchPasses(manager, options);

@@ -137,4 +137,9 @@ void ConvertKernels::runOnOperation() {
   for (auto kernel : getOperation().getOps<LLVM::LLVMFuncOp>())
     if (auto found = launches.find(kernel.getName()); found != launches.end())
       setLaunches(kernel, found->second);
+  // What loops were annotated with, where the translation looks for it.
+  getOperation().walk([](LLVM::BrOp jump) {
+    if (Attribute given = jump->removeDiscardableAttr("llvm.loop_annotation"))
+      jump.setLoopAnnotationAttr(cast<LLVM::LoopAnnotationAttr>(given));
+  });
 }

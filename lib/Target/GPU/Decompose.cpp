@@ -6,15 +6,18 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "SliceRows.h"
+
 #include "attn/Conversion/AttnToLinalg/AttnToLinalg.h"
-#include "attn/Dialect/Attn/IR/Attn.h"
 #include "attn/Target/GPU/Passes.h"
 #include "attn/Target/NVVM/Kernels.h"
 
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Remarks.h"
 
@@ -46,6 +49,15 @@ void Decompose::runOnOperation() {
   });
   IRRewriter rewriter(&getContext());
   for (linalg::AggregatedOpInterface op : ops) {
+    if (auto layer = dyn_cast<FeedForwardOp>(op.getOperation())) {
+      // Its products have kernels, and activations are part of the first.
+      if (failed(replaceByDecomposition(
+              rewriter, cast<linalg::AggregatedOpInterface>(
+                            sliceRows(rewriter, layer).getOperation()))))
+        return signalPassFailure();
+      ++numDecomposed;
+      continue;
+    }
     remark::missed(op->getLoc(), remark::RemarkOpts::name("NoKernel")
                                      .category(DEBUG_TYPE)
                                      .function(getOperation().getName()))

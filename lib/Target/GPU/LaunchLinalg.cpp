@@ -98,6 +98,8 @@ LogicalResult LaunchLinalg::launch(linalg::LinalgOp op) {
   OpBuilder builder(op);
   SmallVector<Range> ranges = op.createLoopRanges(builder, loc);
   std::optional<PointBlock> block = findPointBlock(op);
+  bool byRow = !block && isRowReduction(op);
+  int64_t perBlock = byRow ? PointBlock::kWarps : kThreads;
   auto constant = [&](int64_t value) -> Value {
     return arith::ConstantIndexOp::create(builder, loc, value);
   };
@@ -105,7 +107,7 @@ LogicalResult LaunchLinalg::launch(linalg::LinalgOp op) {
   AffineExpr a = builder.getAffineDimExpr(0);
   OpFoldResult blocks = block ? count
                               : affine::makeComposedFoldedAffineApply(
-                                    builder, loc, a.ceilDiv(kThreads), {count});
+                                    builder, loc, a.ceilDiv(perBlock), {count});
   Value total = getValueOrCreateConstantIndexOp(builder, loc, count);
   Value grid = getValueOrCreateConstantIndexOp(builder, loc, blocks);
   Value one = constant(1), threads = constant(kThreads);
@@ -120,14 +122,21 @@ LogicalResult LaunchLinalg::launch(linalg::LinalgOp op) {
     emitter.emitBlock(*block, task, thread);
     gpu::TerminatorOp::create(builder, loc);
   } else {
-    Value first = arith::MulIOp::create(builder, loc, task, constant(kThreads));
-    Value flat = arith::AddIOp::create(builder, loc, first, thread);
+    Value first = arith::MulIOp::create(builder, loc, task, constant(perBlock));
+    Value lanes = constant(PointBlock::kLanes);
+    Value own =
+        byRow ? arith::DivUIOp::create(builder, loc, thread, lanes) : thread;
+    Value flat = arith::AddIOp::create(builder, loc, first, own);
     Value isInside = arith::CmpIOp::create(
         builder, loc, arith::CmpIPredicate::ult, flat, total);
     auto guard = scf::IfOp::create(builder, loc, isInside);
     gpu::TerminatorOp::create(builder, loc);
     builder.setInsertionPointToStart(guard.thenBlock());
-    emitter.emit(flat);
+    if (byRow)
+      emitter.emitRow(flat,
+                      arith::RemUIOp::create(builder, loc, thread, lanes));
+    else
+      emitter.emit(flat);
   }
   op.erase();
   ++numLaunched;
@@ -204,6 +213,16 @@ void LaunchLinalg::recordFailures() {
   }
 }
 
+/// Whether a copy's source is its target, as loops over slices leave behind.
+static bool copiesNothing(memref::CopyOp copy) {
+  Operation *from = copy.getSource().getDefiningOp<memref::SubViewOp>(),
+            *to = copy.getTarget().getDefiningOp<memref::SubViewOp>();
+  return copy.getSource() == copy.getTarget() ||
+         (from && to &&
+          OperationEquivalence::isEquivalentTo(
+              from, to, OperationEquivalence::IgnoreLocations));
+}
+
 void LaunchLinalg::runOnOperation() {
   if (getOperation().isDeclaration())
     return;
@@ -222,8 +241,9 @@ void LaunchLinalg::runOnOperation() {
   });
   for (memref::CopyOp copy : copies) {
     rewriter.setInsertionPoint(copy);
-    linalg::makeMemRefCopyOp(rewriter, copy.getLoc(), copy.getSource(),
-                             copy.getTarget());
+    if (!copiesNothing(copy))
+      linalg::makeMemRefCopyOp(rewriter, copy.getLoc(), copy.getSource(),
+                               copy.getTarget());
     rewriter.eraseOp(copy);
   }
   SmallVector<linalg::LinalgOp> ops;

@@ -134,6 +134,10 @@ void PointEmitter::setPoint(ArrayRef<unsigned> dims, Value flat) {
 
 void PointEmitter::emit(Value flat) {
   setPoint(parallel, flat);
+  emitPoint();
+}
+
+void PointEmitter::emitPoint() {
   SmallVector<Value> carried;
   SmallVector<SmallVector<Value>> places;
   for (OpOperand &init : op.getDpsInitsMutable()) {

@@ -28,6 +28,10 @@ struct PointBlock {
 /// The block for `op`, if it is a product in which points share factors.
 std::optional<PointBlock> findPointBlock(linalg::LinalgOp op);
 
+/// Whether a warp for a result reads memory in the order of its lanes where a
+/// thread for a result would not.
+bool isRowReduction(linalg::LinalgOp op);
+
 class PointEmitter {
 public:
   PointEmitter(OpBuilder &builder, linalg::LinalgOp op, ArrayRef<Range> ranges);
@@ -37,6 +41,16 @@ public:
 
   /// Emits the work of thread `thread` of the block number `task` of threads.
   void emitBlock(const PointBlock &block, Value task, Value thread);
+
+  /// Emits what lane `lane` does for point number `flat`, of a row reduction,
+  /// for which there is a warp.
+  void emitRow(Value flat, Value lane);
+
+  /// Emits what lane `lane` does for the row at `digits` of the dimensions
+  /// `rowDims`: the lanes share the points, or the elements that are reduced.
+  /// Results of reductions begin with `initial`; null: with their buffers.
+  void emitInRow(ArrayRef<unsigned> rowDims, ValueRange digits, Value lane,
+                 ArrayRef<Value> initial);
 
 private:
   using Body = llvm::function_ref<SmallVector<Value>(ValueRange)>;
@@ -52,6 +66,8 @@ private:
   SmallVector<Value> emitLoops(ArrayRef<unsigned> dims, ValueRange carried,
                                Body body);
   SmallVector<Value> emitBody(ValueRange carried);
+  void emitPoint();
+  void reduceRow(Value lane, ArrayRef<Value> initial);
   SmallVector<Value> locate(OpOperand &operand);
   void setPoint(ArrayRef<unsigned> dims, Value flat);
 

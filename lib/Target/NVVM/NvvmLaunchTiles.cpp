@@ -463,4 +463,5 @@ struct LaunchTilesPass
 void attn::nvvm::addKernelPasses(OpPassManager &manager,
                                  const AttnNvvmLaunchTilesPassOptions &tiles) {
   manager.addNestedPass<func::FuncOp>(createAttnNvvmLaunchTilesPass(tiles));
+  manager.addNestedPass<func::FuncOp>(createAttnNvvmLaunchProductsPass());
 }

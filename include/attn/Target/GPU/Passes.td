@@ -9,6 +9,7 @@
 #ifndef ATTN_TARGET_GPU_PASSES
 #define ATTN_TARGET_GPU_PASSES
 
+include "attn/Target/GPU/ChainPasses.td"
 include "attn/Target/GPU/KernelPasses.td"
 
 def AttnGPUDecomposePass : Pass<"attn-gpu-decompose", "::mlir::func::FuncOp"> {
@@ -18,6 +19,9 @@ def AttnGPUDecomposePass : Pass<"attn-gpu-decompose", "::mlir::func::FuncOp"> {
     `attn.low_rank_attention`, `attn.linear_attention`, `attn.lsh_attention` and `attn.asymmetric_lsh_attention` on f16,
     bf16 or f32, with heads and features of at most 256, at most 64 rounds, no relative operand, and scores and features
     that arithmetic alone makes. A remark says what was missed.
+
+    A feed-forward layer becomes its products, in a loop over slices of its rows: as many as the operation asks for, or as
+    have hidden values of at most 16 MiB, which stay in a device's cache between the two.
 
     ```mlir
     func.func @rotate(%q: tensor<8x4x64xf32>, %first: index, %init: tensor<8x4x64xf32>) -> tensor<8x4x64xf32> {
@@ -33,8 +37,8 @@ def AttnGPUDecomposePass : Pass<"attn-gpu-decompose", "::mlir::func::FuncOp"> {
     ...
     ```
   }];
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
-                           "::mlir::tensor::TensorDialect"];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::math::MathDialect", "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
   let statistics = [Statistic<"numDecomposed", "num-decomposed", "Number of operations that became linear algebra">];
 }
 
@@ -43,8 +47,8 @@ def AttnGPULaunchLinalgPass : Pass<"attn-gpu-launch-linalg", "::mlir::func::Func
   let description = [{
     Every `linalg` operation outside of a kernel becomes a launch in which one thread computes one point of the parallel
     dimensions, the last of them fastest, and walks over the reduction dimensions; in a product, 4 rows by 4 columns, so
-    that loads are shared. So do copies between buffers that are
-    not contiguous, and single stores. A parallel loop that is not a kernel by now becomes a loop of launches.
+    that loads are shared. Where what is reduced lies side by side, a warp computes the point, and its lanes combine their
+    parts by shuffles. Copies between buffers that are not contiguous, and single stores become launches too. A parallel loop that is not a kernel by now becomes a loop of launches.
     An assertion in such an operation puts its number into a word of the device's, which the host reads at the end.
 
     ```mlir

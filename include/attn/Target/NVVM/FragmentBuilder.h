@@ -132,12 +132,13 @@ public:
   /// sum + left * right
   Accumulator multiply(const Operand &left, const Operand &right,
                        Accumulator sum, Type element);
+  /// `ldmatrix`; and registers as they come from memory as an operand.
+  SmallVector<Value> loadMatrices(Value pointer, bool isTransposed);
+  Operand split(ArrayRef<Value> registers, Type element);
 
   const ThreadPosition &at;
 
 private:
-  SmallVector<Value> loadMatrices(Value pointer, bool isTransposed);
-  Operand split(ArrayRef<Value> registers, Type element);
   Accumulator issue(ArrayRef<Value> left, ArrayRef<Value> right,
                     ArrayRef<Value> sum, Type element);
 

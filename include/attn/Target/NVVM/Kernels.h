@@ -23,6 +23,10 @@ constexpr StringLiteral kVariantAttr = "attn.variant";
 /// attn-nvvm-launch-tiles has kernels for.
 bool hasKernel(Operation *op);
 
+/// Whether an operation of linalg adds up the products of its two inputs,
+/// widened or not.
+bool addsProducts(Operation *op);
+
 } // namespace mlir::attn::nvvm
 
 #endif // ATTN_TARGET_NVVM_KERNELS_H

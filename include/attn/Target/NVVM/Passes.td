@@ -10,6 +10,69 @@
 
 include "mlir/Pass/PassBase.td"
 
+def AttnNvvmLaunchProductsPass : Pass<"attn-nvvm-launch-products", "func::FuncOp"> {
+  let summary = "products of matrices as kernels";
+  let description = [{
+    Every contraction of two buffers of f16, bf16 or f32 outside of kernels, `linalg.matmul` and its kind as well as
+    `linalg.generic`, becomes a `gpu.launch` on tensor cores, with sums in f32. Any number of dimensions may be rows,
+    columns, depth or batch, in any order; extents may be dynamic. A block has a tile of the output, whose size a model
+    chooses; steps of the depth pass through shared memory by asynchronous copies, several steps ahead.
+
+    Element-wise operations that alone read the output, through reshapes too, work on the sums in registers; what they read
+    besides is loaded once for a row or a column where it depends on nothing else. The sums begin with the value that the
+    output was filled with. Two products of one left factor that such an operation combines, as in a gated layer, are one
+    kernel. A remark says why a product was left alone.
+
+    Products of f32 are three products of tf32, which keeps 22 bits of the operands; `tf32` makes them one.
+
+    Before:
+    ```mlir
+    func.func @linear(%x: memref<512x384xf16>, %w: memref<1536x384xf16>, %b: memref<1536xf16>, %o: memref<512x1536xf16>) {
+      %zero = arith.constant 0.0 : f32
+      %sum = memref.alloc() : memref<512x1536xf32>
+      linalg.fill ins(%zero : f32) outs(%sum : memref<512x1536xf32>)
+      linalg.matmul indexing_maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>,
+                                     affine_map<(m, n, k) -> (m, n)>]
+          ins(%x, %w : memref<512x384xf16>, memref<1536x384xf16>) outs(%sum : memref<512x1536xf32>)
+      linalg.generic {indexing_maps = [affine_map<(m, n) -> (m, n)>, affine_map<(m, n) -> (n)>,
+                                       affine_map<(m, n) -> (m, n)>],
+                      iterator_types = ["parallel", "parallel"]}
+          ins(%sum, %b : memref<512x1536xf32>, memref<1536xf16>) outs(%o : memref<512x1536xf16>) {
+      ^bb0(%s: f32, %c: f16, %old: f16):
+        %wide = arith.extf %c : f16 to f32
+        %t = arith.addf %s, %wide : f32
+        %r = arith.truncf %t : f32 to f16
+        linalg.yield %r : f16
+      }
+      return
+    }
+    ```
+    After, in outline:
+    ```mlir
+    ...
+    gpu.launch blocks(...) in (...) threads(...) in (...) dynamic_shared_memory_size %bytes ...function(@product) {
+    ...
+    nvvm.cp.async.shared.global ...
+    ...
+    ... = nvvm.ldmatrix ...
+    ...
+    ... = nvvm.mma.sync ...
+    ...
+    ... = arith.truncf ... : f32 to f16
+    ...
+    gpu.terminator
+    ...
+    ```
+  }];
+  let options = [Option<"tf32", "tf32", "bool", "false", "products of f32 are single products of tf32">];
+  let statistics = [
+    Statistic<"numLaunched", "num-launched", "products that became kernels">,
+    Statistic<"numFused", "num-fused", "element-wise operations in the kernels of products">
+  ];
+  let dependentDialects = ["affine::AffineDialect", "arith::ArithDialect", "gpu::GPUDialect", "LLVM::LLVMDialect",
+                           "memref::MemRefDialect", "NVVM::NVVMDialect", "scf::SCFDialect", "vector::VectorDialect"];
+}
+
 def AttnNvvmLaunchTilesPass : Pass<"attn-nvvm-launch-tiles", "func::FuncOp"> {
   let summary = "parallel loops over tiles as kernels";
   let description = [{
