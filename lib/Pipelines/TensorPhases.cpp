@@ -105,6 +105,7 @@ TileSizes mlir::attn::getGpuTileSizes() {
   sizes.attention.windowKeys = 1; // keys are not gathered into a tile
   sizes.attention.linearChunk = sizes.attention.featureChunk = 32;
   sizes.attention.linearTasks = 256;
+  sizes.attention.relativeBytes = 16384;
   sizes.lowRank.rowAlign = 16;
   sizes.lowRank.slotTile = 64;
   sizes.lowRank.headTile = 1;

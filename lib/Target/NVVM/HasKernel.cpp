@@ -18,6 +18,8 @@ using namespace mlir::attn::nvvm;
 namespace {
 /// The widest head that a warp has accumulators for.
 constexpr int64_t kMostColumns = 256;
+/// Bytes of a head, where relative positions are in shared memory too.
+constexpr int64_t kMostRelativeBytes = 512;
 /// Features of a chunk that fit in the shared memory of every architecture.
 constexpr int64_t kMostFeatures = 256;
 
@@ -30,8 +32,17 @@ int64_t columnsOf(Value operand) {
   return cast<ShapedType>(operand.getType()).getShape().back();
 }
 
+/// Whether the rows of positions that a tile meets fit in shared memory.
+bool fitsRelative(AttentionOp op) {
+  int64_t bytes =
+      getElementTypeOrSelf(op.getKey().getType()).getIntOrFloatBitWidth() / 8;
+  return !op.getRelative() ||
+         std::max(columnsOf(op.getKey()), columnsOf(op.getValue())) * bytes <=
+             kMostRelativeBytes;
+}
+
 bool hasAttentionKernel(AttentionOp op) {
-  return !op.getRelative() && !findUnsupported(op.getScoreMod()) &&
+  return fitsRelative(op) && !findUnsupported(op.getScoreMod()) &&
          isFloat(op.getKey().getType()) && isFloat(op.getValue().getType()) &&
          columnsOf(op.getKey()) <= kMostColumns &&
          columnsOf(op.getValue()) <= kMostColumns;
@@ -54,6 +65,10 @@ bool attn::nvvm::hasKernel(Operation *op) {
   return TypeSwitch<Operation *, bool>(op)
       .Case([](AttentionOp one) { return hasAttentionKernel(one); })
       .Case([](LinearAttentionOp one) { return hasLinearKernel(one); })
+      .Case([](LinearStepOp one) {
+        return one.hasHeads() && isFloat(one.getKey().getType()) &&
+               !findUnsupported(one.getFeature());
+      })
       .Case([](LowRankAttentionOp one) {
         return isFloat(one.getKey().getType()) &&
                columnsOf(one.getKey()) <= kMostColumns &&

@@ -13,6 +13,13 @@
 
 namespace mlir::attn::nvvm {
 
+/// Below every exponent, and finite.
+constexpr double kLowestExponent = -1e30;
+
+/// phi of an element, for maps that are not softmax maps.
+Value applyFeatureMap(FragmentBuilder &f, FeatureMap map, Region &custom,
+                      double eps, Value x);
+
 /// Rows of an operand: [position, column] in the order of its map.
 struct LinearRows {
   Value memref, count;
@@ -52,7 +59,9 @@ public:
 private:
   void setUp();
   bool isSoftmax() const { return isSoftmaxMap(map); }
-  Value applyMap(Value x);
+  Value applyMap(Value x) {
+    return applyFeatureMap(k, map, region, featureEps, x);
+  }
   Value loadInput(const LinearRows &source, Value row, Value column);
   void emitPlain(const LinearRows &source, Value valid, Value features);
   void emitExponents(const LinearRows &source, Value features);

@@ -21,11 +21,6 @@ using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::nvvm;
 
-namespace {
-/// Below every exponent, and finite.
-constexpr double kLowestExponent = -1e30;
-} // namespace
-
 void LinearEmitter::setUp() {
   auto sumType = cast<MemRefType>(sum.getType());
   features = sumType.getDimSize(0);
@@ -68,26 +63,26 @@ Value LinearEmitter::isValid(Value count, Value valid, Value row) {
   })[0];
 }
 
-/// phi of an element, for maps that are not softmax maps.
-Value LinearEmitter::applyMap(Value x) {
-  Value zero = k.f32(0), result;
+Value attn::nvvm::applyFeatureMap(FragmentBuilder &f, FeatureMap map,
+                                  Region &custom, double eps, Value x) {
+  Value zero = f.f32(0), result;
   switch (map) {
   case FeatureMap::EluPlusOne: {
-    Value low = k.select(k.greater(x, zero), zero, x);
-    Value power = k.exp2(k.mulf(low, k.f32(std::numbers::log2e)));
-    result = k.addf(power, k.maxf(x, zero));
+    Value low = f.select(f.greater(x, zero), zero, x);
+    Value power = f.exp2(f.mulf(low, f.f32(std::numbers::log2e)));
+    result = f.addf(power, f.maxf(x, zero));
     break;
   }
   case FeatureMap::Relu:
   case FeatureMap::GeneralizedRelu:
-    result = k.maxf(x, zero);
+    result = f.maxf(x, zero);
     break;
   case FeatureMap::Custom: {
-    Block &block = region.front();
+    Block &block = custom.front();
     IRMapping mapping;
     mapping.map(block.getArgument(0), x);
     for (Operation &one : block.without_terminator())
-      k.b.clone(one, mapping);
+      f.b.clone(one, mapping);
     result = mapping.lookupOrDefault(block.getTerminator()->getOperand(0));
     break;
   }
@@ -95,7 +90,7 @@ Value LinearEmitter::applyMap(Value x) {
   case FeatureMap::SoftmaxHyperbolic:
     llvm_unreachable("softmax maps have exponents");
   }
-  return featureEps == 0 ? result : k.addf(result, k.f32(featureEps));
+  return eps == 0 ? result : f.addf(result, f.f32(eps));
 }
 
 void LinearEmitter::emitPlain(const LinearRows &source, Value valid,

@@ -34,11 +34,16 @@ using namespace mlir::attn;
 using namespace mlir::attn::nvvm;
 
 namespace {
+/// Whether an operation has a kernel of its own in a launch.
+bool isTile(Operation *op) {
+  return op->hasTrait<TileLevel>() || isa<LinearStepOp>(op);
+}
+
 /// The tile-level operations of a loop, and the fills and copies around them.
 SmallVector<Operation *> collectOps(scf::ForallOp loop) {
   SmallVector<Operation *> ops;
   loop.getBody()->walk([&](Operation *op) {
-    if (op->hasTrait<TileLevel>() ||
+    if (isTile(op) ||
         isa<linalg::LinalgOp, memref::CopyOp, memref::AllocOp, memref::StoreOp>(
             op))
       ops.push_back(op);
@@ -47,8 +52,7 @@ SmallVector<Operation *> collectOps(scf::ForallOp loop) {
 }
 
 bool hasTiles(scf::ForallOp loop) {
-  return llvm::any_of(collectOps(loop),
-                      [](Operation *op) { return op->hasTrait<TileLevel>(); });
+  return llvm::any_of(collectOps(loop), isTile);
 }
 
 /// The operands of a tile-level operation that are parts of its state.
@@ -105,6 +109,9 @@ LogicalResult verifyEmittable(Operation *op) {
       .Case<LinearStateOp, LinearOutputOp, LinearChunkOp>([](auto one) {
         return verifyLinear(one, one.getSum(), one.getFeature());
       })
+      .Case([](LinearStepOp one) {
+        return verifyLinear(one, one.getFinal()[0], one.getFeature());
+      })
       .Case([](LinearMergeOp one) { return verifyAcc(one, one.getSum()); })
       .Case([](ProjectOp one) { return verifyAcc(one, one.getAcc()); })
       .Case([](memref::AllocOp one) -> LogicalResult {
@@ -145,7 +152,7 @@ std::pair<int64_t, int64_t> measureStates(ArrayRef<Operation *> ops) {
 
 /// Whether what happens to scores leaves registers for twice the rows.
 bool hasSimpleScores(OnlineAttentionOp op) {
-  if (op.getBias() || op.getKeyValid() || op.getSoftcap() ||
+  if (op.getBias() || op.getKeyValid() || op.getSoftcap() || op.getRelative() ||
       !op.getScoreMod().empty())
     return false;
   constexpr int64_t mostOfMasked = 64;
@@ -366,6 +373,7 @@ void Launcher::emit(Operation *op) {
       .Case([&](LinearOutputOp one) { emitLinearOutput(builder, one, kernel); })
       .Case([&](LinearChunkOp one) { emitLinearChunk(builder, one, kernel); })
       .Case([&](LinearMergeOp one) { emitLinearMerge(builder, one, kernel); })
+      .Case([&](LinearStepOp one) { emitLinearStep(builder, one, kernel); })
       .Case([&](ProjectOp one) { emitProject(builder, one, kernel); })
       .Case([&](linalg::FillOp one) {
         if (isStatePart(one.getOutputs()[0]))
@@ -417,7 +425,7 @@ struct LaunchTilesPass
         return failure();
     SmallVector<Operation *> scratch;
     for (Operation *op : ops) {
-      numEmitted += op->hasTrait<TileLevel>();
+      numEmitted += isTile(op);
       if (isa<memref::AllocOp>(op))
         scratch.push_back(op);
     }

@@ -7,6 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "RelativePositions.h"
 #include "ScoreModifier.h"
 #include "Staging.h"
 
@@ -57,6 +58,10 @@ public:
     keyTile = isShort ? 64 : 32;
     queryInRegisters = !element.isF32() &&
                        kernel.rowFragments * steps() * 4 <= kQueryRegisters;
+    if (!op.getRelative())
+      return;
+    keyTile = RelativePositions::chooseKeyTile(rowBytes, queryInRegisters);
+    relative.emplace(f, op, kernel, numRows, keyTile, headSize);
   }
 
   void emit();
@@ -78,14 +83,15 @@ private:
   SharedTile tileAt(Value base, int64_t rows, int64_t columns) {
     return {base, rows, columns, element};
   }
-  void stageQuery();
+  SharedTile queryTile(bool isRelative);
+  void stageQuery(bool isRelative);
   void stageKeys(Value firstKey, Value base);
   void loadQuery();
-  Operand leftOperand(int64_t m, int64_t step);
+  Operand leftOperand(int64_t m, int64_t step, bool isRelative = false);
   void describeRows();
   SoftmaxState emitTiles(const SoftmaxState &state);
   SoftmaxState emitTile(Value firstKey, Value base, const SoftmaxState &state);
-  Scores emitScores(const SharedTile &keys);
+  Scores emitScores(Value firstKey, const SharedTile &keys);
   Scores restrict(Scores scores, Value firstKey);
   Scores applyRanges(Scores scores, Value firstKey);
   /// Calls with every element of the scores, its row and its column.
@@ -109,35 +115,51 @@ private:
   int64_t keyBytes = 0, stageBytes = 0;
   Value queryBase;
   SmallVector<Operand> query; ///< [row fragment][step], if in registers
-  SmallVector<ScoreRow> rows; ///< [row fragment][upper, lower half]
-  Value fullBegin, fullEnd;   ///< keys that all rows of the warp see
-  Value hullBegin, hullEnd;   ///< keys outside of which no row sees any
+  std::optional<RelativePositions> relative;
+  SmallVector<Operand> relativeQuery; ///< as `query`
+  SmallVector<ScoreRow> rows;         ///< [row fragment][upper, lower half]
+  Value fullBegin, fullEnd;           ///< keys that all rows of the warp see
+  Value hullBegin, hullEnd;           ///< keys outside of which no row sees any
 };
 } // namespace
 
-/// Two stages of keys and values. Queries that end up in registers pass through
-/// the second stage, which is empty by then.
+/// Two stages of keys and values, and the positions. Queries that end up in
+/// registers pass through the second stage and what follows, empty by then.
 void OnlineEmitter::planShared() {
   keyBytes = tileAt({}, keyTile, headSize).bytes();
   stageBytes = keyBytes + tileAt({}, keyTile, valueSize).bytes();
   int64_t queryBytes =
       tileAt({}, kernel.at.warps * kernel.warpRows(), headSize).bytes();
-  int64_t queryAt = queryInRegisters ? stageBytes : 2 * stageBytes;
+  int64_t end = 2 * stageBytes;
+  if (relative) {
+    relative->placeAt(f.offset(kernel.at.shared, end));
+    end += relative->bytes();
+    queryBytes *= 2;
+  }
+  int64_t queryAt = queryInRegisters ? stageBytes : end;
   queryBase = f.offset(kernel.at.shared, queryAt);
-  kernel.requireShared(std::max(2 * stageBytes, queryAt + queryBytes));
+  kernel.requireShared(std::max(end, queryAt + queryBytes));
+}
+
+/// Where queries, or those of relative positions, are at first or stay.
+SharedTile OnlineEmitter::queryTile(bool isRelative) {
+  SharedTile tile =
+      tileAt(queryBase, kernel.at.warps * kernel.warpRows(), headSize);
+  if (isRelative)
+    tile.base = f.offset(queryBase, tile.bytes());
+  return tile;
 }
 
 /// Rows of all groups below each other, as in the state.
-void OnlineEmitter::stageQuery() {
+void OnlineEmitter::stageQuery(bool isRelative) {
   auto accType = cast<MemRefType>(op.getAcc().getType());
   int64_t groups = accType.getDimSize(0), perGroup = accType.getDimSize(1);
-  GlobalRows source(f, op.getQuery(), positionOf(queryMap, D::kHeadSize));
+  GlobalRows source(f, isRelative ? op.getRelativeQuery() : op.getQuery(),
+                    positionOf(queryMap, D::kHeadSize));
   bool isGrouped = queryMap.isFunctionOfDim(D::kGroup);
   bool groupFirst = isGrouped && positionOf(queryMap, D::kGroup) <
                                      positionOf(queryMap, D::kQuery);
-  SharedTile tile =
-      tileAt(queryBase, kernel.at.warps * kernel.warpRows(), headSize);
-  stage(f, tile, source, [&](Value row) {
+  stage(f, queryTile(isRelative), source, [&](Value row) {
     Value isThere = f.less(row, f.index(groups * perGroup));
     row = f.min(row, f.index(groups * perGroup - 1));
     Value group =
@@ -171,14 +193,12 @@ void OnlineEmitter::stageKeys(Value firstKey, Value base) {
   commitStaging(f);
 }
 
-Operand OnlineEmitter::leftOperand(int64_t m, int64_t step) {
+Operand OnlineEmitter::leftOperand(int64_t m, int64_t step, bool isRelative) {
   if (!query.empty())
-    return query[m * steps() + step];
+    return (isRelative ? relativeQuery : query)[m * steps() + step];
   Value row = f.add(f.mul(kernel.at.warp, kernel.warpRows()),
                     m * FragmentBuilder::fragmentRows);
-  SharedTile tile =
-      tileAt(queryBase, kernel.at.warps * kernel.warpRows(), headSize);
-  return f.loadLeft(tile, row, step);
+  return f.loadLeft(queryTile(isRelative), row, step);
 }
 
 void OnlineEmitter::loadQuery() {
@@ -186,8 +206,11 @@ void OnlineEmitter::loadQuery() {
   f.barrier();
   SmallVector<Operand> loaded;
   for (int64_t m = 0; m < kernel.rowFragments; ++m)
-    for (int64_t step = 0; step < steps(); ++step)
+    for (int64_t step = 0; step < steps(); ++step) {
       loaded.push_back(leftOperand(m, step));
+      if (relative)
+        relativeQuery.push_back(leftOperand(m, step, /*isRelative=*/true));
+    }
   query = std::move(loaded);
   // The second stage is written next.
   f.barrier();
@@ -225,8 +248,17 @@ void OnlineEmitter::describeRows() {
   hullEnd = reduceWarp(ends, /*isMax=*/true);
 }
 
-OnlineEmitter::Scores OnlineEmitter::emitScores(const SharedTile &keys) {
+OnlineEmitter::Scores OnlineEmitter::emitScores(Value firstKey,
+                                                const SharedTile &keys) {
   Scores scores(kernel.rowFragments * keyFragments(), f.zero());
+  if (relative) {
+    scores.clear();
+    for (int64_t m = 0; m < kernel.rowFragments; ++m)
+      llvm::append_range(
+          scores, relative->emit(firstKey, m, steps(), [&](int64_t step) {
+            return leftOperand(m, step, /*isRelative=*/true);
+          }));
+  }
   for (int64_t step = 0; step < steps(); ++step) {
     SmallVector<Operand> left;
     for (int64_t m = 0; m < kernel.rowFragments; ++m)
@@ -361,7 +393,7 @@ SoftmaxState OnlineEmitter::emitTile(Value firstKey, Value base,
                                      const SoftmaxState &state) {
   auto body = [&] {
     SoftmaxState next = state;
-    Scores scores = emitScores(tileAt(base, keyTile, headSize));
+    Scores scores = emitScores(firstKey, tileAt(base, keyTile, headSize));
     scores = restrict(std::move(scores), firstKey);
     for (int64_t half = 0; half < 2 * kernel.rowFragments; ++half)
       updateRow(scores, next, half);
@@ -380,28 +412,37 @@ SoftmaxState OnlineEmitter::emitTile(Value firstKey, Value base,
 /// All tiles of keys; the next is on its way while one is worked on.
 SoftmaxState OnlineEmitter::emitTiles(const SoftmaxState &state) {
   Value zero = f.index(0);
-  stageQuery();
+  stageQuery(/*isRelative=*/false);
+  if (relative)
+    stageQuery(/*isRelative=*/true);
   stageKeys(zero, kernel.at.shared);
   if (queryInRegisters)
     loadQuery();
+  if (relative) {
+    relative->stageFirst();
+    commitStaging(f);
+  }
   SmallVector<Value> carried = state.flatten();
   carried.push_back(zero); // where the stage to read begins
-  carried = f.forLoop(
-      zero, numKeys, keyTile, carried, [&](Value firstKey, ValueRange values) {
-        Value at = values.back();
-        Value other = f.sub(f.index(stageBytes), at);
-        finishStaging(f);
-        f.barrier();
-        Value next = f.add(firstKey, keyTile);
-        f.ifThen(f.less(next, numKeys),
-                 [&] { stageKeys(next, f.offset(kernel.at.shared, other)); });
-        SmallVector<Value> after =
-            emitTile(firstKey, f.offset(kernel.at.shared, at),
-                     state.with(values.drop_back()))
-                .flatten();
-        after.push_back(other);
-        return after;
-      });
+  carried = f.forLoop(zero, numKeys, keyTile, carried,
+                      [&](Value firstKey, ValueRange values) {
+                        Value at = values.back();
+                        Value other = f.sub(f.index(stageBytes), at);
+                        finishStaging(f);
+                        f.barrier();
+                        Value next = f.add(firstKey, keyTile);
+                        f.ifThen(f.less(next, numKeys), [&] {
+                          if (relative)
+                            relative->stageNext(next);
+                          stageKeys(next, f.offset(kernel.at.shared, other));
+                        });
+                        SmallVector<Value> after =
+                            emitTile(firstKey, f.offset(kernel.at.shared, at),
+                                     state.with(values.drop_back()))
+                                .flatten();
+                        after.push_back(other);
+                        return after;
+                      });
   carried.pop_back();
   return state.with(carried);
 }
@@ -438,9 +479,11 @@ LogicalResult attn::nvvm::verifyOnline(OnlineAttentionOp op) {
   if (!accType.getElementType().isF32())
     return op.emitOpError() << "expected a state of f32 for this target, got "
                             << accType.getElementType();
-  if (op.getRelative())
-    return op.emitOpError()
-           << "expected no relative operand: this target does not have it yet";
+  if (op.getRelative() && accType.getDimSize(1) % 16 != 0)
+    return op.emitOpError() << "expected rows of a state with relative "
+                               "positions to be a multiple of 16 for this "
+                               "target, got "
+                            << accType.getDimSize(1);
   AffineMap keyMap = cast<AffineMapAttr>(op.getIndexingMaps()[1]).getValue();
   int64_t headSize =
       keyType.getDimSize(positionOf(keyMap, OnlineAttentionOp::kHeadSize));

@@ -22,6 +22,8 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/Support/MathExtras.h"
 
+#include <limits>
+
 #define DEBUG_TYPE "attn-tile"
 
 namespace mlir::attn {
@@ -51,7 +53,7 @@ void Tiler::chooseQueryTile() {
                   std::max<int64_t>(options.fullHeadSize, headSize) / group;
   if (mask && mask.getMaxSpan())
     limit = std::min(limit, options.queryTile / 2);
-  limit = std::max(align, limit / align * align);
+  limit = std::max(align, std::min(limit, mostRelativeRows()) / align * align);
   AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1);
   // Enough tiles for `min-tiles` tasks, but none below 8 strips of rows.
   OpFoldResult others =
@@ -88,16 +90,30 @@ void Tiler::chooseQueryTile() {
     tiles = attr(*constant);
 }
 
+/// Rows whose relative positions a tile has room for.
+int64_t Tiler::mostRelativeRows() {
+  if (!op.getRelative() || options.relativeBytes == 0)
+    return std::numeric_limits<int64_t>::max();
+  int64_t columns = std::max(op.getStaticExtent(D::kHeadSize),
+                             op.getStaticExtent(D::kValueSize));
+  int64_t bits =
+      getElementTypeOrSelf(op.getKey().getType()).getIntOrFloatBitWidth();
+  return options.relativeBytes / (columns * bits / 8) / group;
+}
+
 /// Tiles that lie within the blocks of a mask.
 void Tiler::chooseBlockTile() {
   AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1),
              s2 = b.getAffineSymbolExpr(2);
-  int64_t parts = 1, limit = std::max<int64_t>(1, options.queryTile / group);
+  int64_t parts = 1,
+          limit = std::max<int64_t>(
+              1, std::min(options.queryTile / group, mostRelativeRows()));
   while (queryBlock / parts > limit || queryBlock % parts != 0)
     ++parts;
   queryBlock /= parts;
   // Strips of 8 rows fit many blocks that those of the target do not.
-  rows = queryBlock % 8 == 0
+  bool needsFragments = op.getRelative() && options.relativeBytes != 0;
+  rows = queryBlock % (needsFragments ? 16 : 8) == 0
              ? queryBlock
              : static_cast<int64_t>(llvm::alignTo(queryBlock, rowAlign()));
   step = attr(queryBlock);
@@ -441,9 +457,9 @@ struct TilePass : attn::impl::AttnTilePassBase<TilePass> {
 
   void runOnOperation() override {
     AttnTilePassOptions sizes{
-        queryTile,    keyTile,     windowKeys,  rowAlign, pairRowAlign,
-        columnAlign,  minTiles,    fewRows,     keySplit, linearChunk,
-        featureChunk, linearTasks, fullHeadSize};
+        queryTile,    keyTile,     windowKeys,   rowAlign,     pairRowAlign,
+        columnAlign,  minTiles,    fewRows,      keySplit,     linearChunk,
+        featureChunk, linearTasks, fullHeadSize, relativeBytes};
     if (queryTile < 1 || keyTile < 0 || fullHeadSize < 1 || windowKeys < 1 ||
         rowAlign < 1 || pairRowAlign < 1 || columnAlign < 1 || minTiles < 1 ||
         fewRows < 0 || keySplit < 1 || linearChunk < 1 || featureChunk < 1 ||

@@ -71,7 +71,9 @@ def AttnTilePass : Pass<"attn-tile", "func::FuncOp"> {
     Option<"featureChunk", "feature-chunk", "int64_t", "96", "the same, with a projection and without a causal mask">,
     Option<"linearTasks", "linear-tasks", "int64_t", "8",
            "tasks to aim at when heads and batch give fewer: linear attention is cut into stretches">,
-    Option<"fullHeadSize", "full-head-size", "int64_t", "64", "head size up to which query tiles have all their rows">
+    Option<"fullHeadSize", "full-head-size", "int64_t", "64", "head size up to which query tiles have all their rows">,
+    Option<"relativeBytes", "relative-bytes", "int64_t", "0",
+           "bytes of the queries of a tile where relative positions are, rows being multiples of 16; 0: any number">
   ];
   let statistics = [
     Statistic<"numTiled", "num-tiled", "attention operations that became loops">,
