@@ -20,8 +20,8 @@ namespace {
 constexpr int64_t kMostColumns = 256;
 /// Bytes of a head, where relative positions are in shared memory too.
 constexpr int64_t kMostRelativeBytes = 512;
-/// Features of a chunk that fit in the shared memory of every architecture.
-constexpr int64_t kMostFeatures = 256;
+/// Features of 16 rows that fit in the shared memory of every architecture.
+constexpr int64_t kMostFeatures = 512;
 
 bool isFloat(Type type) {
   Type element = getElementTypeOrSelf(type);

@@ -46,7 +46,7 @@ private:
   Value halfNorm(Value x);
   Value largest(Value exponents);
   void emitReference(Value top);
-  Value makeFeatures(Value x, Value exponents, Value lowering);
+  Value makeFeatures(Value x, Value exponents, Value lowering, Value isThere);
   Value emitNorm();
   void emitSum(Value denominator);
 
@@ -130,22 +130,29 @@ void StepEmitter::emitReference(Value top) {
 }
 
 /// Features of the key, `lowering` being its half norm and the reference, or of
-/// the query, `lowering` being its largest exponent.
-Value StepEmitter::makeFeatures(Value x, Value exponents, Value lowering) {
+/// the query, `lowering` being its largest exponent; 0 where `isThere` is given
+/// and false.
+Value StepEmitter::makeFeatures(Value x, Value exponents, Value lowering,
+                                Value isThere) {
   Value made = k.scratch(features);
+  auto store = [&](Value feature, Value place) {
+    if (isThere)
+      feature = k.select(isThere, feature, k.f32(0));
+    put(feature, made, place);
+  };
   double scale = exponents ? 1 : std::sqrt(op.getEffectiveScale());
   k.forEach({k.index(draws)}, [&](ValueRange draw) {
     Value u = exponents ? at(exponents, draw[0]) : k.load(x, {draw[0]});
     if (scale != 1)
       u = k.mulf(u, k.f32(scale));
     if (!op.hasSoftmaxMap())
-      return put(applyFeatureMap(k, map, op.getFeature(),
-                                 op.getEffectiveFeatureEps(), u),
-                 made, draw[0]);
-    put(k.exp2(k.subf(u, lowering)), made, draw[0]);
+      return store(applyFeatureMap(k, map, op.getFeature(),
+                                   op.getEffectiveFeatureEps(), u),
+                   draw[0]);
+    store(k.exp2(k.subf(u, lowering)), draw[0]);
     if (map == FeatureMap::SoftmaxHyperbolic)
-      put(k.exp2(k.subf(arith::NegFOp::create(k.b, k.loc, u), lowering)), made,
-          k.add(draw[0], draws));
+      store(k.exp2(k.subf(arith::NegFOp::create(k.b, k.loc, u), lowering)),
+            k.add(draw[0], draws));
   });
   return made;
 }
@@ -156,8 +163,6 @@ Value StepEmitter::emitNorm() {
   k.forEach({k.index(features)}, [&](ValueRange feature) {
     Value norm = k.load(op.getInitial()[1], feature),
           own = at(keyFeatures, feature[0]);
-    if (isValid)
-      own = k.select(isValid, own, k.f32(0));
     norm = factor ? k.fma(norm, factor, own) : k.addf(norm, own);
     k.store(norm, op.getFinal()[1], feature);
     put(k.mulf(norm, at(queryFeatures, feature[0])), shares, feature[0]);
@@ -218,8 +223,9 @@ void StepEmitter::emit() {
     keyLowering = k.addf(half, lowered);
     queryLowering = largest(queryExponents);
   }
-  keyFeatures = makeFeatures(op.getKey(), keyExponents, keyLowering);
-  queryFeatures = makeFeatures(op.getQuery(), queryExponents, queryLowering);
+  keyFeatures = makeFeatures(op.getKey(), keyExponents, keyLowering, isValid);
+  queryFeatures =
+      makeFeatures(op.getQuery(), queryExponents, queryLowering, Value());
   emitSum(emitNorm());
 }
 

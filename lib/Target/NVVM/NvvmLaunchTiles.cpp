@@ -7,7 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Kernel.h"
+#include "LinearStream.h"
 #include "ScoreModifier.h"
 
 #include "attn/Target/NVVM/Passes.h"
@@ -187,7 +187,8 @@ public:
     kernel.products = products;
     int64_t fragments = measureStates(ops).first;
     if (fragments == 0) {
-      kernel.at.warps = defaultWarps;
+      bool streams = llvm::any_of(ops, canStream);
+      kernel.at.warps = streams ? StreamPlan::warps : defaultWarps;
       return;
     }
     kernel.rowFragments =

@@ -418,10 +418,8 @@ SoftmaxState OnlineEmitter::emitTiles(const SoftmaxState &state) {
   stageKeys(zero, kernel.at.shared);
   if (queryInRegisters)
     loadQuery();
-  if (relative) {
+  if (relative)
     relative->stageFirst();
-    commitStaging(f);
-  }
   SmallVector<Value> carried = state.flatten();
   carried.push_back(zero); // where the stage to read begins
   carried = f.forLoop(zero, numKeys, keyTile, carried,

@@ -56,6 +56,7 @@ void RelativePositions::stageRows(Value firstPlace, int64_t rows) {
 
 void RelativePositions::stageFirst() {
   stageRows(f.index(0), alignedRows + keyTile);
+  commitStaging(f);
 }
 
 void RelativePositions::stageNext(Value firstKey) {

@@ -34,7 +34,7 @@ public:
 
   int64_t bytes() const { return ringAt(Value()).bytes(); }
   void placeAt(Value pointer) { base = pointer; }
-  /// Begins to bring what the first tile of keys meets.
+  /// Begins to bring what the first tile of keys meets, a group of copies.
   void stageFirst();
   /// The same of the tile that begins at `firstKey`, all before being there.
   void stageNext(Value firstKey);

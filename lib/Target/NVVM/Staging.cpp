@@ -130,6 +130,31 @@ void attn::nvvm::stage(FragmentBuilder &f, const SharedTile &tile,
     stageElements(f, tile, source, origin);
 }
 
+void attn::nvvm::unstage(FragmentBuilder &f, const SharedTile &tile,
+                         Value first, int64_t count, const GlobalRows &target,
+                         function_ref<RowOrigin(Value row)> place) {
+  int64_t chunks = target.getColumns() * tile.elementBytes() / 16;
+  auto words = VectorType::get({4}, f.b.getI32Type());
+  for (int64_t done = 0; done < count * chunks; done += f.lanes) {
+    Value piece = f.add(f.at.lane, done);
+    Value row = f.add(first, f.b.createOrFold<arith::DivUIOp>(f.loc, piece,
+                                                              f.index(chunks))),
+          chunk =
+              f.b.createOrFold<arith::RemUIOp>(f.loc, piece, f.index(chunks));
+    RowOrigin to = place(row);
+    Value isThere = to.isThere;
+    if (done + f.lanes > count * chunks)
+      isThere = f.both(isThere, f.less(piece, f.index(count * chunks)));
+    f.ifThen(isThere, [&] {
+      Value from = f.offset(tile.base,
+                            f.add(f.mul(row, tile.pitch()), f.mul(chunk, 16)));
+      Value address = f.add(target.rowAddress(to.indices), f.mul(chunk, 16));
+      LLVM::StoreOp::create(f.b, f.loc, f.loadShared(from, words),
+                            toGlobalPointer(f, address));
+    });
+  }
+}
+
 void attn::nvvm::commitStaging(FragmentBuilder &f) {
   NVVM::CpAsyncCommitGroupOp::create(f.b, f.loc);
 }

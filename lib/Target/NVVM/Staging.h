@@ -51,6 +51,11 @@ struct RowOrigin {
 /// `finishStaging` and a barrier.
 void stage(FragmentBuilder &f, const SharedTile &tile, const GlobalRows &source,
            function_ref<RowOrigin(Value row)> origin);
+/// Writes rows [first, first + count) of the tile, which the warp has written,
+/// to memory that `GlobalRows::isAsync` says can take 16 bytes at once.
+void unstage(FragmentBuilder &f, const SharedTile &tile, Value first,
+             int64_t count, const GlobalRows &target,
+             function_ref<RowOrigin(Value row)> place);
 /// Ends a group of copies, and waits for all groups of this thread.
 void commitStaging(FragmentBuilder &f);
 void finishStaging(FragmentBuilder &f);

@@ -17,12 +17,11 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/Support/MathExtras.h"
-
-#include <limits>
 
 #define DEBUG_TYPE "attn-tile"
 
@@ -88,38 +87,6 @@ void Tiler::chooseQueryTile() {
   }
   if (std::optional<int64_t> constant = getConstantIntValue(tiles))
     tiles = attr(*constant);
-}
-
-/// Rows whose relative positions a tile has room for.
-int64_t Tiler::mostRelativeRows() {
-  if (!op.getRelative() || options.relativeBytes == 0)
-    return std::numeric_limits<int64_t>::max();
-  int64_t columns = std::max(op.getStaticExtent(D::kHeadSize),
-                             op.getStaticExtent(D::kValueSize));
-  int64_t bits =
-      getElementTypeOrSelf(op.getKey().getType()).getIntOrFloatBitWidth();
-  return options.relativeBytes / (columns * bits / 8) / group;
-}
-
-/// Tiles that lie within the blocks of a mask.
-void Tiler::chooseBlockTile() {
-  AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1),
-             s2 = b.getAffineSymbolExpr(2);
-  int64_t parts = 1,
-          limit = std::max<int64_t>(
-              1, std::min(options.queryTile / group, mostRelativeRows()));
-  while (queryBlock / parts > limit || queryBlock % parts != 0)
-    ++parts;
-  queryBlock /= parts;
-  // Strips of 8 rows fit many blocks that those of the target do not.
-  bool needsFragments = op.getRelative() && options.relativeBytes != 0;
-  rows = queryBlock % (needsFragments ? 16 : 8) == 0
-             ? queryBlock
-             : static_cast<int64_t>(llvm::alignTo(queryBlock, rowAlign()));
-  step = attr(queryBlock);
-  tileOrigin = apply(s0.floorDiv(queryBlock) * queryBlock, {firstOfPiece});
-  tiles = apply((s0 + s1 - s2).ceilDiv(queryBlock),
-                {firstOfPiece, pieceQueries, tileOrigin});
 }
 
 /// Whether queries have heads of their own where keys share theirs.
@@ -446,6 +413,21 @@ SmallVector<Value> Tiler::tile() {
   return outputs;
 }
 
+/// Loops of one iteration are launches too, and not to be folded away.
+static void mapToBlocks(scf::ForallOp loop) {
+  constexpr int64_t most = gpu::getMaxEnumValForMappingId() -
+                           static_cast<int64_t>(gpu::MappingId::LinearDim0);
+  if (loop.getMapping() || loop.getRank() > most)
+    return;
+  SmallVector<Attribute> mapping;
+  for (int64_t dim = 0; dim < loop.getRank(); ++dim)
+    mapping.push_back(gpu::GPUBlockMappingAttr::get(
+        loop.getContext(),
+        static_cast<gpu::MappingId>(
+            static_cast<int64_t>(gpu::MappingId::LinearDim0) + dim)));
+  loop.setMappingAttr(ArrayAttr::get(loop.getContext(), mapping));
+}
+
 namespace {
 struct TilePass : attn::impl::AttnTilePassBase<TilePass> {
   using AttnTilePassBase::AttnTilePassBase;
@@ -511,6 +493,8 @@ struct TilePass : attn::impl::AttnTilePassBase<TilePass> {
       rewriter.replaceOp(op, tileLinearStep(rewriter, op));
       ++numLinear;
     }
+    if (sizes.keyTile == 0)
+      getOperation().walk(mapToBlocks);
   }
 };
 } // namespace
