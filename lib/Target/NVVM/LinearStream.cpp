@@ -308,6 +308,7 @@ void LinearStream::addKeys(function_ref<Operand(int64_t step)> query,
     SmallVector<Operand> right = loadKeyFeatures(key, step);
     for (int64_t part = 0; part < 2; ++part)
       scores[part] = f.multiply(left, right[part], scores[part], f32);
+    holdBack();
   }
   Value upper = f.toI32(f.add(row, f.at.group)),
         quad = f.toI32(f.mul(f.at.quad, 2));
@@ -327,6 +328,7 @@ void LinearStream::addKeys(function_ref<Operand(int64_t step)> query,
       for (int64_t n = 0; n < 2; ++n)
         sums[e + n] =
             f.multiply(left[part], right[2 * part + n], sums[e + n], f32);
+    holdBack();
   }
 }
 
@@ -341,6 +343,7 @@ void LinearStream::emitOutput(Value first, const SharedTile &queries,
         for (size_t e = 0; e < sums.size(); ++e)
           sums[e] = f.multiply(operand, loadState(step, 8 * e), sums[e],
                                f.b.getF32Type());
+        holdBack();
       });
   auto query = [&](int64_t step) {
     return left.empty() ? f.loadLeft(queries, row, step) : left[step];
@@ -355,8 +358,7 @@ void LinearStream::emitOutput(Value first, const SharedTile &queries,
       carried = f.ifElse(sees, carried, [&] {
         SmallVector<Accumulator> next(sums);
         SmallVector<Value> all(denominators);
-        if (left.empty()) // also: what was loaded before is loaded again
-          NVVM::SyncWarpOp::create(f.b, f.loc, f.i32(-1));
+        holdBack(); // what was loaded before is loaded again
         addKeys(query, from, row, values, next, all);
         for (const Accumulator &part : next)
           llvm::append_range(all, part);

@@ -110,6 +110,12 @@ private:
   void emitUpdate(const SharedTile &values);
   void updateRows(Value feature, const SharedTile &values);
   Operand exact(ArrayRef<Value> words);
+  /// Where operands take two registers each, keeps the loads of later steps
+  /// from filling them.
+  void holdBack() {
+    if (!plan.isNarrow())
+      NVVM::SyncWarpOp::create(f.b, f.loc, f.i32(-1));
+  }
   Value toFloat(Value word);
   Value toWord(Value x);
 

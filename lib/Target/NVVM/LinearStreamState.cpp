@@ -95,7 +95,6 @@ void LinearStream::updateRows(Value feature, const SharedTile &values) {
   SmallVector<Accumulator> sums(plan.columns / 8);
   for (auto [e, part] : llvm::enumerate(sums))
     for (int64_t half = 0; half < 2; ++half) {
-      // As one word: LLVM makes two loads of a vector that is taken apart.
       Value old =
           f.loadShared(f.offset(to, 8 * half * state.pitch() + int64_t(32 * e)),
                        f.b.getI64Type());
@@ -124,6 +123,7 @@ void LinearStream::updateRows(Value feature, const SharedTile &values) {
         for (int64_t n = 0; n < 2; ++n)
           sums[e + n] =
               multiplyExact(left[part], right[2 * part + n], sums[e + n]);
+      holdBack();
     }
   }
   for (auto [e, part] : llvm::enumerate(sums))

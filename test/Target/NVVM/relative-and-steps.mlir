@@ -84,10 +84,12 @@ func.func @step(%q: memref<2x16xf16>, %o: memref<2x16xf16>, %s: memref<2x16x16xf
 // CHECK: scf.for
 // CHECK: nvvm.cp.async.wait.group 0
 // CHECK: nvvm.ldmatrix
-// CHECK: nvvm.bar.warp.sync
+// CHECK: nvvm.mma.sync
 // CHECK: scf.if
 // CHECK: nvvm.mma.sync
+// CHECK: nvvm.bar.warp.sync
 // CHECK: nvvm.barrier0
+// CHECK: scf.if
 // CHECK: nvvm.mma.sync
 // CHECK: gpu.terminator
 func.func @stream(%x: memref<?x32xf16>, %o: memref<?x32xf16>, %s: memref<32x32xf32>, %z: memref<48xf32>) {
