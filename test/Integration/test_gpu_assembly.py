@@ -75,7 +75,7 @@ FAMILIES = {
     "low_rank": {"full": low_rank(), "wide": low_rank(d=128), "causal": low_rank(block=64, slots=8, causal=True)},
     "linear": {
         "elu": linear(), "elu_wide": linear(d=128, group=2), "elu_full": linear(causal=None), "odd": linear(d=20, e=12),
-        "step": LinearStepCase(d=64, e=64, batch=2, heads=8),
+        "step": LinearStepCase(d=64, e=64, batch=2, heads=8), "elu_bottom": linear(causal="bottom_right"),
     },
     "favor": {
         "positive": linear("softmax_positive", features=256), "full": linear("softmax_positive", features=256, causal=None),

@@ -168,6 +168,9 @@ int64_t chooseRowFragments(ArrayRef<Operation *> ops) {
   constexpr int64_t enough = 8, mostOf16Bits = 128, mostOf32Bits = 64;
   auto [fragments, columns] = measureStates(ops);
   int64_t most = mostOf16Bits;
+  // The code of each range of keys has registers of its own.
+  if (llvm::count_if(ops, llvm::IsaPred<OnlineAttentionOp>) > 1)
+    return 1;
   for (Operation *op : ops)
     if (auto online = dyn_cast<OnlineAttentionOp>(op)) {
       if (!hasSimpleScores(online))

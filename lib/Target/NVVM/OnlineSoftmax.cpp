@@ -28,8 +28,8 @@ constexpr int64_t kQueryRegisters = 32;
 /// Bytes of a row of keys, and columns of the accumulators of a lane, up to
 /// which 64 keys make a tile, and not 32.
 constexpr int64_t kShortRow = 256, kFewColumns = 128;
-/// Head sizes whose accumulators a warp has registers for.
-constexpr int64_t kMostColumns = 256;
+/// Shared memory of a block that every architecture has.
+constexpr int64_t kSharedBytes = 99 * 1024;
 
 /// A memref over some of the op's dimensions.
 unsigned positionOf(AffineMap map, unsigned dim) {
@@ -55,9 +55,16 @@ public:
         std::max(headSize, valueSize) * element.getIntOrFloatBitWidth() / 8;
     bool isShort =
         rowBytes <= kShortRow && kernel.rowFragments * valueSize <= kFewColumns;
+    // Ranges of rows take registers that scores of 64 keys need.
+    isShort &= !op.getMaskAttr() || kernel.rowFragments == 1;
     keyTile = isShort ? 64 : 32;
     queryInRegisters = !element.isF32() &&
                        kernel.rowFragments * steps() * 4 <= kQueryRegisters;
+    int64_t queryRows =
+        queryInRegisters ? 0 : kernel.at.warps * kernel.warpRows();
+    while (keyTile > 16 &&
+           (queryRows + 4 * keyTile) * (rowBytes + 16) > kSharedBytes)
+      keyTile /= 2;
     if (!op.getRelative())
       return;
     keyTile = RelativePositions::chooseKeyTile(rowBytes, queryInRegisters);
@@ -460,41 +467,4 @@ void OnlineEmitter::emit() {
 void attn::nvvm::emitOnline(OpBuilder &b, OnlineAttentionOp op,
                             Kernel &kernel) {
   OnlineEmitter(b, op, kernel).emit();
-}
-
-LogicalResult attn::nvvm::verifyOnline(OnlineAttentionOp op) {
-  for (Value operand : op->getOperands())
-    if (isa<RankedTensorType>(operand.getType()))
-      return op.emitOpError() << "expected memrefs, got " << operand.getType()
-                              << "; bufferise first";
-  auto keyType = cast<MemRefType>(op.getKey().getType()),
-       accType = cast<MemRefType>(op.getAcc().getType());
-  Type element = keyType.getElementType();
-  if (!element.isF16() && !element.isBF16() && !element.isF32())
-    return op.emitOpError() << "expected elements of f16, bf16 or f32 for this "
-                               "target, got "
-                            << element;
-  if (!accType.getElementType().isF32())
-    return op.emitOpError() << "expected a state of f32 for this target, got "
-                            << accType.getElementType();
-  if (op.getRelative() && accType.getDimSize(1) % 16 != 0)
-    return op.emitOpError() << "expected rows of a state with relative "
-                               "positions to be a multiple of 16 for this "
-                               "target, got "
-                            << accType.getDimSize(1);
-  AffineMap keyMap = cast<AffineMapAttr>(op.getIndexingMaps()[1]).getValue();
-  int64_t headSize =
-      keyType.getDimSize(positionOf(keyMap, OnlineAttentionOp::kHeadSize));
-  if (headSize > kMostColumns || accType.getDimSize(2) > kMostColumns)
-    return op.emitOpError() << "expected head sizes of at most " << kMostColumns
-                            << " for this target, got " << headSize << " and "
-                            << accType.getDimSize(2);
-  if (accType.getDimSize(2) % 16 != 0)
-    return op.emitOpError() << "expected columns of the state to be a multiple "
-                               "of 16 for this target, got "
-                            << accType.getDimSize(2);
-  if (Operation *culprit = findUnsupported(op.getScoreMod()))
-    return culprit->emitOpError()
-           << "expected only arithmetic in a score_mod for this target";
-  return success();
 }
