@@ -112,11 +112,12 @@ Value LinearStream::isThere(const LinearRows &rows, Value row, bool isMasked) {
 void LinearStream::stageRows(const LinearRows &source, const SharedTile &tile,
                              Value first, bool isMasked) {
   GlobalRows rows(f, source.memref, source.column);
-  stage(f, tile, rows, [&](Value row) {
+  auto origin = [&](Value row) {
     Value own = f.add(first, row);
     Value last = f.max(f.index(0), f.sub(source.count, f.index(1)));
     return RowOrigin{isThere(source, own, isMasked), {f.min(own, last)}};
-  });
+  };
+  stage(f, tile, rows, origin, /*isLoop=*/true);
 }
 
 void LinearStream::stageChunk(Value first, Value base) {

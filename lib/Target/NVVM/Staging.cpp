@@ -58,9 +58,17 @@ Value toGlobalPointer(FragmentBuilder &f, Value address) {
       f.b, f.loc, LLVM::LLVMPointerType::get(f.b.getContext(), 1), wide);
 }
 
-/// The threads share `count` pieces of work, piece after piece, without a loop.
-void deal(FragmentBuilder &f, int64_t count, function_ref<void(Value)> body) {
+/// The threads share `count` pieces of work, piece after piece.
+void deal(FragmentBuilder &f, int64_t count, bool isLoop,
+          function_ref<void(Value)> body) {
   int64_t threads = f.at.threads();
+  if (isLoop) {
+    auto loop = scf::ForOp::create(f.b, f.loc, f.at.thread, f.index(count),
+                                   f.index(threads));
+    OpBuilder::InsertionGuard guard(f.b);
+    f.b.setInsertionPointToStart(loop.getBody());
+    return body(loop.getInductionVar());
+  }
   for (int64_t done = 0; done < count; done += threads) {
     Value piece = f.add(f.at.thread, done);
     if (done + threads <= count)
@@ -72,10 +80,10 @@ void deal(FragmentBuilder &f, int64_t count, function_ref<void(Value)> body) {
 
 void stageAsync(FragmentBuilder &f, const SharedTile &tile,
                 const GlobalRows &source,
-                function_ref<RowOrigin(Value row)> origin) {
+                function_ref<RowOrigin(Value row)> origin, bool isLoop) {
   int64_t chunks = tile.columns * tile.elementBytes() / 16,
           given = source.getColumns() * tile.elementBytes() / 16;
-  deal(f, tile.rows * chunks, [&](Value piece) {
+  deal(f, tile.rows * chunks, isLoop, [&](Value piece) {
     Value row = f.b.createOrFold<arith::DivUIOp>(f.loc, piece, f.index(chunks)),
           chunk =
               f.b.createOrFold<arith::RemUIOp>(f.loc, piece, f.index(chunks));
@@ -123,9 +131,9 @@ void stageElements(FragmentBuilder &f, const SharedTile &tile,
 
 void attn::nvvm::stage(FragmentBuilder &f, const SharedTile &tile,
                        const GlobalRows &source,
-                       function_ref<RowOrigin(Value row)> origin) {
+                       function_ref<RowOrigin(Value row)> origin, bool isLoop) {
   if (source.isAsync())
-    stageAsync(f, tile, source, origin);
+    stageAsync(f, tile, source, origin, isLoop);
   else
     stageElements(f, tile, source, origin);
 }

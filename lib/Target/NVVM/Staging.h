@@ -48,9 +48,10 @@ struct RowOrigin {
 
 /// Begins to copy into `tile`, whose columns may be more than the source's;
 /// `origin` builds where a row, an `index`, comes from. The copy is done after
-/// `finishStaging` and a barrier.
+/// `finishStaging` and a barrier. As a loop it takes no registers while others
+/// need them: unrolled, addresses are kept from one tile to the next.
 void stage(FragmentBuilder &f, const SharedTile &tile, const GlobalRows &source,
-           function_ref<RowOrigin(Value row)> origin);
+           function_ref<RowOrigin(Value row)> origin, bool isLoop = false);
 /// Writes rows [first, first + count) of the tile, which the warp has written,
 /// to memory that `GlobalRows::isAsync` says can take 16 bytes at once.
 void unstage(FragmentBuilder &f, const SharedTile &tile, Value first,
