@@ -179,32 +179,34 @@ void LinearStream::emitKeyFeatures(Value first, const SharedTile &raw) {
   bool isMasked = plan.padded != plan.features;
   auto words = VectorType::get({4}, f.b.getI32Type());
   Value rows = f.index(StreamPlan::chunk);
-  for (int64_t done = 0; done < StreamPlan::chunk * groups;
-       done += f.at.threads()) {
-    Value piece = f.add(f.at.thread, done);
-    Value row = f.b.createOrFold<arith::RemUIOp>(f.loc, piece, rows),
-          group = f.b.createOrFold<arith::DivUIOp>(f.loc, piece, rows);
-    Value from =
-        f.offset(raw.base, f.add(f.mul(row, raw.pitch()), f.mul(group, 16)));
-    Value all = f.loadShared(from, words);
-    Value there = isThere(key, f.add(first, row), true);
-    SmallVector<Value> made;
-    for (int64_t i = 0; i < 4; ++i)
-      for (Value x : unpack(vector::ExtractOp::create(f.b, f.loc, all, i))) {
-        Value column = f.add(f.mul(group, width), int64_t(made.size()));
-        Value feature =
-            f.select(there, makeFeature(x, column, isMasked), f.f32(0));
-        made.push_back(toWord(feature));
-      }
-    Value to = f.offset(keyFeatures.base, f.add(f.mul(row, keyFeatures.pitch()),
-                                                f.mul(group, 4 * width)));
-    for (int64_t half = 0; half < width / 4; ++half) {
-      SmallVector<Value> part;
-      for (int64_t i = 0; i < 4; ++i)
-        part.push_back(made[plan.isNarrow() ? 2 * i + half : i]);
-      Value whole = vector::FromElementsOp::create(f.b, f.loc, words, part);
-      LLVM::StoreOp::create(f.b, f.loc, whole, f.offset(to, 16 * half));
+  auto loop = scf::ForOp::create(f.b, f.loc, f.at.thread,
+                                 f.index(StreamPlan::chunk * groups),
+                                 f.index(f.at.threads()));
+  OpBuilder::InsertionGuard guard(f.b);
+  f.b.setInsertionPointToStart(loop.getBody());
+  Value piece = loop.getInductionVar();
+  Value row = f.b.createOrFold<arith::RemUIOp>(f.loc, piece, rows),
+        group = f.b.createOrFold<arith::DivUIOp>(f.loc, piece, rows);
+  Value from =
+      f.offset(raw.base, f.add(f.mul(row, raw.pitch()), f.mul(group, 16)));
+  Value all = f.loadShared(from, words);
+  Value there = isThere(key, f.add(first, row), true);
+  SmallVector<Value> made;
+  for (int64_t i = 0; i < 4; ++i)
+    for (Value x : unpack(vector::ExtractOp::create(f.b, f.loc, all, i))) {
+      Value column = f.add(f.mul(group, width), int64_t(made.size()));
+      Value feature =
+          f.select(there, makeFeature(x, column, isMasked), f.f32(0));
+      made.push_back(toWord(feature));
     }
+  Value to = f.offset(keyFeatures.base, f.add(f.mul(row, keyFeatures.pitch()),
+                                              f.mul(group, 4 * width)));
+  for (int64_t half = 0; half < width / 4; ++half) {
+    SmallVector<Value> part;
+    for (int64_t i = 0; i < 4; ++i)
+      part.push_back(made[plan.isNarrow() ? 2 * i + half : i]);
+    Value whole = vector::FromElementsOp::create(f.b, f.loc, words, part);
+    LLVM::StoreOp::create(f.b, f.loc, whole, f.offset(to, 16 * half));
   }
 }
 
