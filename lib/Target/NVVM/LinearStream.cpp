@@ -264,11 +264,6 @@ SmallVector<Operand> LinearStream::emitQueryFeatures(
   return result;
 }
 
-/// Right operands of keys [key, key + 8) and the 8 next.
-SmallVector<Operand> LinearStream::loadKeyFeatures(int64_t key, int64_t step) {
-  return f.loadRight(keyFeatures, key, step);
-}
-
 Operand LinearStream::loadState(int64_t step, int64_t column) {
   Value pointer = f.offset(
       state.base, f.add(f.mul(f.at.quad, state.pitch()), f.mul(f.at.group, 4)));
@@ -300,15 +295,19 @@ SmallVector<Operand> LinearStream::loadValues(const SharedTile &raw,
 
 /// What 16 queries from `row` on, their features given, read of 16 keys of the
 /// chunk up to their own.
-void LinearStream::addKeys(function_ref<Operand(int64_t step)> query,
-                           int64_t key, Value row, const SharedTile &values,
+void LinearStream::addKeys(function_ref<Operand(int64_t step)> query, Value key,
+                           Value row, const SharedTile &values,
                            SmallVectorImpl<Accumulator> &sums,
                            SmallVectorImpl<Value> &denominators) {
   Type f32 = f.b.getF32Type();
   SmallVector<Accumulator> scores(2, f.zero());
+  SharedTile keys = keyFeatures, own = values;
+  keys.base = f.offset(keys.base, f.mul(key, keys.pitch()));
+  own.base = f.offset(own.base, f.mul(key, own.pitch()));
+  Value firstKey = f.toI32(key);
   for (int64_t step = 0; 8 * step < plan.padded; ++step) {
     Operand left = query(step);
-    SmallVector<Operand> right = loadKeyFeatures(key, step);
+    SmallVector<Operand> right = f.loadRight(keys, 0, step);
     for (int64_t part = 0; part < 2; ++part)
       scores[part] = f.multiply(left, right[part], scores[part], f32);
     holdBack();
@@ -317,16 +316,16 @@ void LinearStream::addKeys(function_ref<Operand(int64_t step)> query,
         quad = f.toI32(f.mul(f.at.quad, 2));
   for (int64_t part = 0; part < 2; ++part)
     for (int64_t i = 0; i < 4; ++i) {
-      Value own = f.add(quad, f.i32(key + 8 * part + i % 2)),
+      Value place = f.add(f.add(quad, firstKey), f.i32(8 * part + i % 2)),
             last = i < 2 ? upper : f.add(upper, f.i32(8));
       Value &score = scores[part][i];
-      score = f.select(f.lessOrEqual(own, last), score, f.f32(0));
+      score = f.select(f.lessOrEqual(place, last), score, f.f32(0));
       denominators[i / 2] = f.addf(denominators[i / 2], score);
     }
   SmallVector<Operand> left{f.toLeft({scores[0]}, f32),
                             f.toLeft({scores[1]}, f32)};
   for (int64_t e = 0; e < plan.columns / 8; e += 2) {
-    SmallVector<Operand> right = loadValues(values, key, 8 * e);
+    SmallVector<Operand> right = loadValues(own, 0, 8 * e);
     for (int64_t part = 0; part < 2; ++part)
       for (int64_t n = 0; n < 2; ++n)
         sums[e + n] =
@@ -351,26 +350,27 @@ void LinearStream::emitOutput(Value first, const SharedTile &queries,
   auto query = [&](int64_t step) {
     return left.empty() ? f.loadLeft(queries, row, step) : left[step];
   };
-  if (key.memref)
-    for (int64_t from = 0; from < StreamPlan::chunk; from += kRows) {
-      SmallVector<Value> carried(denominators);
-      for (const Accumulator &part : sums)
-        llvm::append_range(carried, part);
-      // Later keys are seen by later warps alone.
-      Value sees = f.lessOrEqual(f.index(from), row);
-      carried = f.ifElse(sees, carried, [&] {
-        SmallVector<Accumulator> next(sums);
-        SmallVector<Value> all(denominators);
-        holdBack(); // what was loaded before is loaded again
-        addKeys(query, from, row, values, next, all);
-        for (const Accumulator &part : next)
-          llvm::append_range(all, part);
-        return all;
-      });
-      denominators.assign(carried.begin(), carried.begin() + 2);
-      for (size_t e = 0; e < sums.size(); ++e)
-        sums[e] = Accumulator(ValueRange(carried).slice(2 + 4 * e, 4));
-    }
+  if (key.memref) {
+    SmallVector<Value> carried(denominators);
+    for (const Accumulator &part : sums)
+      llvm::append_range(carried, part);
+    // Later keys are seen by later warps alone.
+    Value end = f.add(row, kRows);
+    carried = f.forLoop(
+        f.index(0), end, kRows, carried, [&](Value from, ValueRange old) {
+          SmallVector<Value> all(old.take_front(2));
+          SmallVector<Accumulator> next;
+          for (size_t e = 0; e < sums.size(); ++e)
+            next.push_back(Accumulator(old.slice(2 + 4 * e, 4)));
+          addKeys(query, from, row, values, next, all);
+          for (const Accumulator &part : next)
+            llvm::append_range(all, part);
+          return all;
+        });
+    denominators.assign(carried.begin(), carried.begin() + 2);
+    for (size_t e = 0; e < sums.size(); ++e)
+      sums[e] = Accumulator(ValueRange(carried).slice(2 + 4 * e, 4));
+  }
   storeOutput(first, row, queries, sums, denominators);
 }
 

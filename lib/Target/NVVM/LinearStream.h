@@ -93,13 +93,11 @@ private:
   Operand splitExact(ArrayRef<Value> values);
   Accumulator multiplyExact(const Operand &left, const Operand &right,
                             Accumulator sum);
-  SmallVector<Operand> loadKeyFeatures(int64_t key, int64_t step);
   Operand loadState(int64_t step, int64_t column);
   SmallVector<Operand> loadValues(const SharedTile &raw, int64_t key,
                                   int64_t column);
-  void addKeys(function_ref<Operand(int64_t step)> query, int64_t key,
-               Value row, const SharedTile &values,
-               SmallVectorImpl<Accumulator> &sums,
+  void addKeys(function_ref<Operand(int64_t step)> query, Value key, Value row,
+               const SharedTile &values, SmallVectorImpl<Accumulator> &sums,
                SmallVectorImpl<Value> &denominators);
   void emitOutput(Value first, const SharedTile &queries,
                   const SharedTile &values);

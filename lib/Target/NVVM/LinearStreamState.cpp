@@ -102,30 +102,47 @@ void LinearStream::updateRows(Value feature, const SharedTile &values) {
       for (int64_t i = 0; i < 2; ++i)
         part.push_back(vector::ExtractOp::create(f.b, f.loc, old, i));
     }
-  SmallVector<Value> norms(2, f.f32(0));
-  for (int64_t key = 0; key < StreamPlan::chunk; key += 16) {
+  SmallVector<Value> carried(2, f.f32(0));
+  for (const Accumulator &part : sums)
+    llvm::append_range(carried, part);
+  auto addKeys = [&](Value key, ValueRange old) {
+    SmallVector<Value> norms(old.take_front(2));
+    for (size_t e = 0; e < sums.size(); ++e)
+      sums[e] = Accumulator(old.slice(2 + 4 * e, 4));
+    Value keysFrom = f.offset(from, f.mul(key, keyFeatures.pitch()));
+    SharedTile own = values;
+    own.base = f.offset(values.base, f.mul(key, values.pitch()));
     SmallVector<Operand> left;
-    for (int64_t first : {key, key + 8}) {
+    for (int64_t first : {0, 8}) {
       SmallVector<Value> loaded;
       for (int64_t i = 0; i < 4; ++i) {
-        loaded.push_back(
-            f.loadShared(f.offset(from, (first + i / 2) * keyFeatures.pitch() +
-                                            32 * (i % 2)),
-                         f32));
+        loaded.push_back(f.loadShared(
+            f.offset(keysFrom,
+                     (first + i / 2) * keyFeatures.pitch() + 32 * (i % 2)),
+            f32));
         norms[i % 2] = f.addf(norms[i % 2], loaded.back());
       }
       left.push_back(plan.isNarrow() ? splitExact(loaded)
                                      : f.makeOperand(loaded));
     }
     for (size_t e = 0; e < sums.size(); e += 2) {
-      SmallVector<Operand> right = loadValues(values, key, 8 * e);
+      SmallVector<Operand> right = loadValues(own, 0, 8 * e);
       for (int64_t part = 0; part < 2; ++part)
         for (int64_t n = 0; n < 2; ++n)
           sums[e + n] =
               multiplyExact(left[part], right[2 * part + n], sums[e + n]);
       holdBack();
     }
-  }
+    for (const Accumulator &part : sums)
+      llvm::append_range(norms, part);
+    return norms;
+  };
+  // A loop, so that loads of other keys do not fill the registers.
+  carried =
+      f.forLoop(f.index(0), f.index(StreamPlan::chunk), 16, carried, addKeys);
+  SmallVector<Value> norms(carried.begin(), carried.begin() + 2);
+  for (size_t e = 0; e < sums.size(); ++e)
+    sums[e] = Accumulator(ValueRange(carried).slice(2 + 4 * e, 4));
   for (auto [e, part] : llvm::enumerate(sums))
     for (int64_t half = 0; half < 2; ++half) {
       Value made = vector::FromElementsOp::create(

@@ -85,7 +85,7 @@ func.func @step(%q: memref<2x16xf16>, %o: memref<2x16xf16>, %s: memref<2x16x16xf
 // CHECK: nvvm.cp.async.wait.group 0
 // CHECK: nvvm.ldmatrix
 // CHECK: nvvm.mma.sync
-// CHECK: scf.if
+// CHECK: scf.for
 // CHECK: nvvm.mma.sync
 // CHECK: nvvm.bar.warp.sync
 // CHECK: nvvm.barrier0
