@@ -107,6 +107,7 @@ private:
                      ArrayRef<Value> inverses);
   void emitUpdate(const SharedTile &values);
   void updateRows(Value feature, const SharedTile &values);
+  void addToNorm(Value feature, ArrayRef<Value> norms);
   Operand exact(ArrayRef<Value> words);
   /// Where operands take two registers each, keeps the loads of later steps
   /// from filling them.

@@ -151,6 +151,12 @@ void LinearStream::updateRows(Value feature, const SharedTile &values) {
           f.b, f.loc, made,
           f.offset(to, 8 * half * state.pitch() + int64_t(32 * e)));
     }
+  addToNorm(feature, norms);
+}
+
+/// Shares of the sums of rows [feature, feature + 16), of both halves.
+void LinearStream::addToNorm(Value feature, ArrayRef<Value> norms) {
+  Type f32 = f.b.getF32Type();
   for (int64_t half = 0; half < 2; ++half) {
     Value total = f.rowSum(norms[half]);
     Value place = f.offset(
