@@ -106,6 +106,8 @@ private:
   void storeElements(Value first, Value row, ArrayRef<Accumulator> sums,
                      ArrayRef<Value> inverses);
   void emitUpdate(const SharedTile &values);
+  SmallVector<Operand> loadTransposed(Value from,
+                                      SmallVectorImpl<Value> &norms);
   void updateRows(Value feature, const SharedTile &values);
   void addToNorm(Value feature, ArrayRef<Value> norms);
   Operand exact(ArrayRef<Value> words);

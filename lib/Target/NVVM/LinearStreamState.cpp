@@ -82,6 +82,26 @@ Accumulator LinearStream::multiplyExact(const Operand &left,
   return f.multiply(left, right, sum, f32);
 }
 
+/// Features of 16 keys as left operands whose rows are 16 features, `from`
+/// being the lane's place; their sums are added to the norms.
+SmallVector<Operand>
+LinearStream::loadTransposed(Value from, SmallVectorImpl<Value> &norms) {
+  Type f32 = f.b.getF32Type();
+  SmallVector<Operand> left;
+  for (int64_t first : {0, 8}) {
+    SmallVector<Value> loaded;
+    for (int64_t i = 0; i < 4; ++i) {
+      loaded.push_back(f.loadShared(
+          f.offset(from, (first + i / 2) * keyFeatures.pitch() + 32 * (i % 2)),
+          f32));
+      norms[i % 2] = f.addf(norms[i % 2], loaded.back());
+    }
+    left.push_back(plan.isNarrow() ? splitExact(loaded)
+                                   : f.makeOperand(loaded));
+  }
+  return left;
+}
+
 /// Rows [feature, feature + 16) of the state and the norm.
 void LinearStream::updateRows(Value feature, const SharedTile &values) {
   Type f32 = f.b.getF32Type();
@@ -112,19 +132,7 @@ void LinearStream::updateRows(Value feature, const SharedTile &values) {
     Value keysFrom = f.offset(from, f.mul(key, keyFeatures.pitch()));
     SharedTile own = values;
     own.base = f.offset(values.base, f.mul(key, values.pitch()));
-    SmallVector<Operand> left;
-    for (int64_t first : {0, 8}) {
-      SmallVector<Value> loaded;
-      for (int64_t i = 0; i < 4; ++i) {
-        loaded.push_back(f.loadShared(
-            f.offset(keysFrom,
-                     (first + i / 2) * keyFeatures.pitch() + 32 * (i % 2)),
-            f32));
-        norms[i % 2] = f.addf(norms[i % 2], loaded.back());
-      }
-      left.push_back(plan.isNarrow() ? splitExact(loaded)
-                                     : f.makeOperand(loaded));
-    }
+    SmallVector<Operand> left = loadTransposed(keysFrom, norms);
     for (size_t e = 0; e < sums.size(); e += 2) {
       SmallVector<Operand> right = loadValues(own, 0, 8 * e);
       for (int64_t part = 0; part < 2; ++part)
