@@ -55,7 +55,7 @@ class Case:
         return [f"--dim=N0={n}", f"--dim=N1={n}"]
 
     def flops(self, n: int) -> float:
-        """Of the two products, as FlashAttention counts them."""
+        """Of the two products of exact attention, as FlashAttention counts them, whatever the form."""
         pairs = {"full": n * n, "causal": n * n / 2, "window": n * min(n, 256)}[self.mask]
         return 4.0 * HEADS * pairs * self.d
 
@@ -65,8 +65,12 @@ CASES = [
     Case("f16", 64, "window"),
     Case("f32", 64, "full"),
     Case("f32", 64, "causal"),
-    Case("f16", 64, "full", "linear"),
-    Case("f16", 64, "causal", "linear"),
+    *(Case(dtype, 64, mask, "linear") for dtype in ("f16", "bf16", "f32") for mask in ("full", "causal")),
+    *(Case("f16", 64, mask, "favor,features=256") for mask in ("full", "causal")),
+    Case("f16", 64, "full", "low-rank,k=256,length=16384"),
+    Case("f16", 64, "full", "bigbird,block=64"),
+    Case("f16", 64, "full", "local,chunk=128"),
+    Case("f16", 64, "full", "window,before=256,after=256"),
     # As reformer-pytorch has it: chunks of 64 see the one before, whatever the buckets.
     *(Case("f16", 64, mask, LSH) for mask in ("full", "causal")),
 ]

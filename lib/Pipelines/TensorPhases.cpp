@@ -103,10 +103,11 @@ TileSizes mlir::attn::getGpuTileSizes() {
   sizes.attention.rowAlign = sizes.attention.pairRowAlign = 16;
   sizes.attention.keyTile = 0;
   sizes.attention.windowKeys = 1; // keys are not gathered into a tile
-  sizes.attention.linearChunk = sizes.attention.featureChunk = 32;
+  sizes.attention.linearChunk = sizes.attention.featureChunk = 64;
   sizes.attention.linearTasks = 256;
   sizes.lsh.narrow = sizes.asymmetricLsh.narrow = true;
   sizes.lsh.wideCodes = sizes.asymmetricLsh.wideCodes = true;
+  sizes.attention.relativeBytes = 16384;
   sizes.lowRank.rowAlign = 16;
   sizes.lowRank.slotTile = 64;
   sizes.lowRank.headTile = 1;

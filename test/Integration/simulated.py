@@ -7,6 +7,9 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from problem import MLIR_TYPES
+
+NUMPY_TYPES = {"i1": "bool", **{element: name for name, element in MLIR_TYPES.items()}}
 
 
 def _save(path, array, dtype):
@@ -42,9 +45,8 @@ class Simulated:
             _run("attn-compile", folder / "case.mlir", *flags, "--target=nvptx", f"--sm={cls.sm}", "--embed-ir", "-o", library)
             command = ["attn-run", library, "--entry=main", "--simulate", "--simulation-order=7"]
             for number, (name, array) in enumerate(zip(case.operands(), inputs, strict=True)):
-                narrow = name.rstrip("0123456789") in ("query", "key", "value", "bias")
-                dtype = "bool" if name == "key_valid" else case.dtype if narrow else case.accumulator
-                _save(folder / f"{number}.npy", np.asarray(array), dtype)
+                element = case.type_of(name).removesuffix(">").split("x")[-1].removeprefix("tensor<")
+                _save(folder / f"{number}.npy", np.asarray(array), NUMPY_TYPES[element])
                 command.append(f"--input={folder / f'{number}.npy'}")
             outputs = [folder / f"{name}.npy" for name in case.destinations()]
             cls.check_report(_run(*command, *(f"--output={path}" for path in outputs)))

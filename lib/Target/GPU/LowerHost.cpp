@@ -16,6 +16,7 @@
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Interfaces/LoopLikeInterface.h"
 #include "mlir/Transforms/DialectConversion.h"
 
@@ -249,6 +250,7 @@ private:
   LogicalResult check();
   void addTable();
   llvm::DenseMap<Attribute, int32_t> numberKernels();
+  void recordShared(const llvm::DenseMap<Attribute, int32_t> &numbers);
 };
 
 } // namespace
@@ -309,12 +311,29 @@ llvm::DenseMap<Attribute, int32_t> LowerHost::numberKernels() {
   return numbers;
 }
 
+/// Puts on record how much shared memory launches give each kernel at most.
+void LowerHost::recordShared(
+    const llvm::DenseMap<Attribute, int32_t> &numbers) {
+  SmallVector<int64_t> bytes(numbers.size(), 0);
+  getOperation().walk([&](mlir::gpu::LaunchFuncOp launch) {
+    ++numLaunches;
+    auto number = numbers.find(launch.getKernelAttr());
+    Value shared = launch.getDynamicSharedMemorySize();
+    std::optional<int64_t> size =
+        shared ? getConstantIntValue(shared) : std::nullopt;
+    if (number != numbers.end() && size)
+      bytes[number->second] = std::max(bytes[number->second], *size);
+  });
+  getOperation()->setAttr("attn.kernel_shared",
+                          DenseI64ArrayAttr::get(&getContext(), bytes));
+}
+
 void LowerHost::runOnOperation() {
   if (failed(check()))
     return signalPassFailure();
   addTable();
   llvm::DenseMap<Attribute, int32_t> numbers = numberKernels();
-  getOperation().walk([&](mlir::gpu::LaunchFuncOp) { ++numLaunches; });
+  recordShared(numbers);
 
   LLVMTypeConverter converter(&getContext());
   RewritePatternSet patterns(&getContext());

@@ -99,6 +99,9 @@ void emitLinearOutput(OpBuilder &b, LinearOutputOp op, Kernel &kernel);
 void emitLinearChunk(OpBuilder &b, LinearChunkOp op, Kernel &kernel);
 void emitLinearMerge(OpBuilder &b, LinearMergeOp op, Kernel &kernel);
 
+/// attn.linear_step.
+void emitLinearStep(OpBuilder &b, LinearStepOp op, Kernel &kernel);
+
 /// attn.project.
 void emitProject(OpBuilder &b, ProjectOp op, Kernel &kernel);
 

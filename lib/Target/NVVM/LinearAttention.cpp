@@ -7,7 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "LinearAttention.h"
+#include "LinearStream.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -20,7 +20,7 @@ void LinearEmitter::prepareValues(LinearRows value, Value valid) {
   k.forEach({k.index(chunk), k.index(columns)}, [&](ValueRange at) {
     Value x = loadInput(value, at[0], at[1]);
     if (valid)
-      x = k.select(isValid(value.count, valid, at[0]), x, k.f32(0));
+      x = k.select(isValid(value, valid, at[0]), x, k.f32(0));
     k.store(x, values, at);
   });
   if (!isSoftmax() || featureEps == 0)
@@ -39,7 +39,7 @@ void LinearEmitter::prepareValues(LinearRows value, Value valid) {
   k.reduceRows(
       k.index(1), value.count, k.f32(0),
       [&](Value, Value row) {
-        return k.select(isValid(value.count, valid, row), k.f32(1), k.f32(0));
+        return k.select(isValid(value, valid, row), k.f32(1), k.f32(0));
       },
       [&](Value x, Value y) { return k.addf(x, y); },
       [&](Value, Value count) {
@@ -91,6 +91,8 @@ void LinearEmitter::emitOutput(LinearRows output, bool isCausal) {
                     k.b, k.loc, arith::CmpFPredicate::OEQ, sum, k.f32(0));
                 Value ratio = arith::DivFOp::create(k.b, k.loc, x, sum);
                 SmallVector<Value> at{row, column};
+                if (output.first)
+                  at[0] = k.add(output.first, row);
                 if (output.row != 0)
                   std::swap(at[0], at[1]);
                 k.store(k.select(isZero, k.f32(0), ratio), output.memref, at);
@@ -129,46 +131,71 @@ enum Dim : unsigned { kQuery, kKey, kHeadSize, kValueSize };
 void attn::nvvm::emitLinearState(OpBuilder &b, LinearStateOp op,
                                  Kernel &kernel) {
   ArrayAttr maps = op.getIndexingMaps();
+  IndexMath math(b, op.getLoc());
+  LinearRows key = makeLinearRows(math, op.getKey(), maps[0], kKey, kHeadSize),
+             value =
+                 makeLinearRows(math, op.getValue(), maps[1], kKey, kValueSize);
+  if (canStream(op) && kernel.at.warps == StreamPlan::warps) {
+    LinearStream stream(b, op, kernel, getElementTypeOrSelf(op.getKey()));
+    stream.key = key, stream.value = value, stream.valid = op.getKeyValid();
+    return stream.emit(/*updatesState=*/true);
+  }
   LinearEmitter emitter(b, op, kernel);
-  emitter.prepareValues(
-      emitter.makeRows(op.getValue(), maps[1], kKey, kValueSize),
-      op.getKeyValid());
-  emitter.emitKeyFeatures(
-      emitter.makeRows(op.getKey(), maps[0], kKey, kHeadSize),
-      op.getKeyValid());
-  emitter.emitUpdate();
+  emitter.forChunks(key.count, [&](LinearEmitter::TakeFn take) {
+    emitter.prepareValues(take(value), op.getKeyValid());
+    emitter.emitKeyFeatures(take(key), op.getKeyValid());
+    emitter.emitUpdate();
+  });
 }
 
 void attn::nvvm::emitLinearOutput(OpBuilder &b, LinearOutputOp op,
                                   Kernel &kernel) {
   ArrayAttr maps = op.getIndexingMaps();
+  IndexMath math(b, op.getLoc());
+  LinearRows query = makeLinearRows(math, op.getQuery(), maps[0], kQuery,
+                                    kHeadSize),
+             output = makeLinearRows(math, op.getOutput(), maps[1], kQuery,
+                                     kValueSize);
+  if (canStream(op) && kernel.at.warps == StreamPlan::warps) {
+    LinearStream stream(b, op, kernel, getElementTypeOrSelf(op.getQuery()));
+    stream.query = query, stream.output = output;
+    return stream.emit(/*updatesState=*/false);
+  }
   LinearEmitter emitter(b, op, kernel);
-  emitter.emitQueryFeatures(
-      emitter.makeRows(op.getQuery(), maps[0], kQuery, kHeadSize));
-  emitter.emitOutput(
-      emitter.makeRows(op.getOutput(), maps[1], kQuery, kValueSize),
-      /*isCausal=*/false);
+  emitter.forChunks(query.count, [&](LinearEmitter::TakeFn take) {
+    emitter.emitQueryFeatures(take(query));
+    emitter.emitOutput(take(output), /*isCausal=*/false);
+  });
 }
 
 void attn::nvvm::emitLinearChunk(OpBuilder &b, LinearChunkOp op,
                                  Kernel &kernel) {
   ArrayAttr maps = op.getIndexingMaps();
+  IndexMath math(b, op.getLoc());
+  LinearRows query = makeLinearRows(math, op.getQuery(), maps[0], kQuery,
+                                    kHeadSize),
+             key = makeLinearRows(math, op.getKey(), maps[1], kKey, kHeadSize),
+             value =
+                 makeLinearRows(math, op.getValue(), maps[2], kKey, kValueSize),
+             output = makeLinearRows(math, op.getOutput(),
+                                     maps[maps.size() - 1], kQuery, kValueSize);
+  if (canStream(op) && kernel.at.warps == StreamPlan::warps) {
+    LinearStream stream(b, op, kernel, getElementTypeOrSelf(op.getKey()));
+    stream.query = query, stream.key = key, stream.value = value;
+    stream.output = output, stream.valid = op.getKeyValid();
+    return stream.emit(/*updatesState=*/true);
+  }
   LinearEmitter emitter(b, op, kernel);
-  emitter.prepareValues(
-      emitter.makeRows(op.getValue(), maps[2], kKey, kValueSize),
-      op.getKeyValid());
-  // Queries read the norms of the keys before the chunk, at the reference that
-  // its own keys may raise.
-  emitter.emitKeyFeatures(
-      emitter.makeRows(op.getKey(), maps[1], kKey, kHeadSize),
-      op.getKeyValid());
-  emitter.emitQueryFeatures(
-      emitter.makeRows(op.getQuery(), maps[0], kQuery, kHeadSize));
-  emitter.emitScores();
-  emitter.emitOutput(emitter.makeRows(op.getOutput(), maps[maps.size() - 1],
-                                      kQuery, kValueSize),
-                     /*isCausal=*/true);
-  emitter.emitUpdate();
+  emitter.forChunks(query.count, [&](LinearEmitter::TakeFn take) {
+    emitter.prepareValues(take(value), op.getKeyValid());
+    // Queries read the norms of the keys before the chunk, at the reference
+    // that its own keys may raise.
+    emitter.emitKeyFeatures(take(key), op.getKeyValid());
+    emitter.emitQueryFeatures(take(query));
+    emitter.emitScores();
+    emitter.emitOutput(take(output), /*isCausal=*/true);
+    emitter.emitUpdate();
+  });
 }
 
 namespace {

@@ -21,35 +21,58 @@ using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::nvvm;
 
-namespace {
-/// Below every exponent, and finite.
-constexpr double kLowestExponent = -1e30;
-} // namespace
+/// Shared memory of a block that every architecture has.
+static constexpr int64_t kFeatureBytes = 98 * 1024;
 
-void LinearEmitter::setUp() {
+void LinearEmitter::setUp(int64_t mostRows) {
   auto sumType = cast<MemRefType>(sum.getType());
   features = sumType.getDimSize(0);
   columns = sumType.getDimSize(1);
   draws = features / (map == FeatureMap::SoftmaxHyperbolic ? 2 : 1);
   padded = llvm::alignTo(features, 16);
+  // Features of queries and keys, scores and values.
+  auto bytes = [&](int64_t rows) {
+    return 4 * rows * (2 * (padded + 4) + columns + 4 + rows + 4);
+  };
+  chunk = std::min<int64_t>(32, llvm::alignTo(mostRows, 16));
+  if (bytes(chunk) > kFeatureBytes)
+    chunk = 16;
 }
 
-LinearRows LinearEmitter::makeRows(Value memref, Attribute mapAttr,
-                                   unsigned row, unsigned column) {
+void LinearEmitter::forChunks(Value count, function_ref<void(TakeFn)> body) {
+  k.forLoop(k.index(0), count, chunk, {}, [&](Value first, ValueRange) {
+    body([&](const LinearRows &rows) {
+      LinearRows own = rows;
+      own.first = first;
+      own.count = k.min(k.index(chunk), k.sub(rows.count, first));
+      return own;
+    });
+    return SmallVector<Value>();
+  });
+}
+
+LinearRows attn::nvvm::makeLinearRows(IndexMath &math, Value memref,
+                                      Attribute mapAttr, unsigned row,
+                                      unsigned column) {
   AffineMap map = cast<AffineMapAttr>(mapAttr).getValue();
   auto positionOf = [&](unsigned dim) {
     return *map.getResultPosition(getAffineDimExpr(dim, map.getContext()));
   };
   LinearRows rows{memref, {}, positionOf(row), positionOf(column), 0};
-  rows.count = k.dim(memref, rows.row);
+  rows.count =
+      math.b.createOrFold<memref::DimOp>(math.loc, memref, int64_t(rows.row));
   rows.width = cast<MemRefType>(memref.getType()).getDimSize(rows.column);
   return rows;
 }
 
 Value LinearEmitter::loadInput(const LinearRows &source, Value row,
                                Value column) {
-  SmallVector<Value> at{row, column},
-      extents{source.count, k.index(source.width)};
+  Value count = source.count;
+  if (source.first) {
+    row = k.add(source.first, row);
+    count = k.add(source.first, count);
+  }
+  SmallVector<Value> at{row, column}, extents{count, k.index(source.width)};
   if (source.row != 0) {
     std::swap(at[0], at[1]);
     std::swap(extents[0], extents[1]);
@@ -57,37 +80,38 @@ Value LinearEmitter::loadInput(const LinearRows &source, Value row,
   return k.loadInBounds(source.memref, at, extents);
 }
 
-Value LinearEmitter::isValid(Value count, Value valid, Value row) {
-  Value isThere = k.less(row, count);
+Value LinearEmitter::isValid(const LinearRows &rows, Value valid, Value row) {
+  Value isThere = k.less(row, rows.count);
   if (!valid)
     return isThere;
   Value none = arith::ConstantOp::create(k.b, k.loc, k.b.getBoolAttr(false));
   return k.ifElse(isThere, none, [&] {
+    Value own = rows.first ? k.add(rows.first, row) : row;
     return SmallVector<Value>{
-        memref::LoadOp::create(k.b, k.loc, valid, ValueRange{row})};
+        memref::LoadOp::create(k.b, k.loc, valid, ValueRange{own})};
   })[0];
 }
 
-/// phi of an element, for maps that are not softmax maps.
-Value LinearEmitter::applyMap(Value x) {
-  Value zero = k.f32(0), result;
+Value attn::nvvm::applyFeatureMap(FragmentBuilder &f, FeatureMap map,
+                                  Region &custom, double eps, Value x) {
+  Value zero = f.f32(0), result;
   switch (map) {
   case FeatureMap::EluPlusOne: {
-    Value low = k.select(k.greater(x, zero), zero, x);
-    Value power = k.exp2(k.mulf(low, k.f32(std::numbers::log2e)));
-    result = k.addf(power, k.maxf(x, zero));
+    Value low = f.select(f.greater(x, zero), zero, x);
+    Value power = f.exp2(f.mulf(low, f.f32(std::numbers::log2e)));
+    result = f.addf(power, f.maxf(x, zero));
     break;
   }
   case FeatureMap::Relu:
   case FeatureMap::GeneralizedRelu:
-    result = k.maxf(x, zero);
+    result = f.maxf(x, zero);
     break;
   case FeatureMap::Custom: {
-    Block &block = region.front();
+    Block &block = custom.front();
     IRMapping mapping;
     mapping.map(block.getArgument(0), x);
     for (Operation &one : block.without_terminator())
-      k.b.clone(one, mapping);
+      f.b.clone(one, mapping);
     result = mapping.lookupOrDefault(block.getTerminator()->getOperand(0));
     break;
   }
@@ -95,7 +119,7 @@ Value LinearEmitter::applyMap(Value x) {
   case FeatureMap::SoftmaxHyperbolic:
     llvm_unreachable("softmax maps have exponents");
   }
-  return featureEps == 0 ? result : k.addf(result, k.f32(featureEps));
+  return eps == 0 ? result : f.addf(result, f.f32(eps));
 }
 
 void LinearEmitter::emitPlain(const LinearRows &source, Value valid,
@@ -104,8 +128,8 @@ void LinearEmitter::emitPlain(const LinearRows &source, Value valid,
     Value x = loadInput(source, at[0], at[1]);
     if (scale != 1)
       x = k.mulf(x, k.f32(std::sqrt(scale)));
-    Value isThere = k.both(isValid(source.count, valid, at[0]),
-                           k.less(at[1], k.index(features)));
+    Value isThere =
+        k.both(isValid(source, valid, at[0]), k.less(at[1], k.index(features)));
     k.store(k.select(isThere, applyMap(x), k.f32(0)), result, at);
   });
 }
@@ -137,7 +161,7 @@ void LinearEmitter::emitExponents(const LinearRows &source, Value result) {
 }
 
 /// The largest exponent of every row, or absolute value of one.
-void LinearEmitter::emitLargest(Value exponents, Value count) {
+void LinearEmitter::emitLargest(Value exponents) {
   largest = k.scratch(chunk);
   k.reduceRows(
       k.index(chunk), k.index(draws), k.f32(kLowestExponent),
@@ -170,7 +194,7 @@ void LinearEmitter::emitHalfNorms(const LinearRows &key) {
 
 /// Raises the reference to the next whole number above the exponents of these
 /// keys, and lowers the state by as much.
-void LinearEmitter::emitReference(Value count, Value valid) {
+void LinearEmitter::emitReference(const LinearRows &key, Value valid) {
   Value zero = k.index(0), one = k.index(1);
   Value change = k.scratch(8); // the factor, the reference, the exponent
   k.reduceRows(
@@ -178,8 +202,7 @@ void LinearEmitter::emitReference(Value count, Value valid) {
       [&](Value, Value row) {
         Value own = k.subf(k.load(largest, {zero, row}),
                            k.load(halfNorms, {zero, row}));
-        return k.select(isValid(count, valid, row), own,
-                        k.f32(kLowestExponent));
+        return k.select(isValid(key, valid, row), own, k.f32(kLowestExponent));
       },
       [&](Value x, Value y) { return k.maxf(x, y); },
       [&](Value, Value top) {
@@ -208,15 +231,15 @@ void LinearEmitter::emitProjected(const LinearRows &source, Value valid,
   Value zero = k.index(0), none = k.f32(0);
   emitExponents(source, result);
   if (isSoftmax())
-    emitLargest(result, source.count);
+    emitLargest(result);
   if (isSoftmax() && isKey) {
     emitHalfNorms(source);
-    emitReference(source.count, valid);
+    emitReference(source, valid);
   }
   Value lowered = isSoftmax() && isKey ? k.load(reference, {zero}) : Value();
   bool isTwofold = map == FeatureMap::SoftmaxHyperbolic;
   k.forEach({k.index(chunk), k.index(draws)}, [&](ValueRange at) {
-    Value x = k.load(result, at), isThere = isValid(source.count, valid, at[0]);
+    Value x = k.load(result, at), isThere = isValid(source, valid, at[0]);
     Value less;
     if (isSoftmax())
       less = isKey ? k.addf(k.load(halfNorms, {zero, at[0]}), lowered)

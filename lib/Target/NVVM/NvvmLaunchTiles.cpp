@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Launch.h"
+#include "LinearStream.h"
 #include "Lsh.h"
 #include "ScoreModifier.h"
 #include "WarpGroups.h"
@@ -37,11 +38,16 @@ using namespace mlir::attn;
 using namespace mlir::attn::nvvm;
 
 namespace {
+/// Whether an operation has a kernel of its own in a launch.
+bool isTile(Operation *op) {
+  return op->hasTrait<TileLevel>() || isa<LinearStepOp>(op);
+}
+
 /// The tile-level operations of a loop, and the fills and copies around them.
 SmallVector<Operation *> collectOps(scf::ForallOp loop) {
   SmallVector<Operation *> ops;
   loop.getBody()->walk([&](Operation *op) {
-    if (op->hasTrait<TileLevel>() ||
+    if (isTile(op) ||
         isa<linalg::LinalgOp, memref::CopyOp, memref::AllocOp, memref::StoreOp>(
             op))
       ops.push_back(op);
@@ -50,8 +56,7 @@ SmallVector<Operation *> collectOps(scf::ForallOp loop) {
 }
 
 bool hasTiles(scf::ForallOp loop) {
-  return llvm::any_of(collectOps(loop),
-                      [](Operation *op) { return op->hasTrait<TileLevel>(); });
+  return llvm::any_of(collectOps(loop), isTile);
 }
 
 /// The operands of a tile-level operation that are parts of its state.
@@ -109,6 +114,9 @@ LogicalResult verifyEmittable(Operation *op) {
       .Case<LinearStateOp, LinearOutputOp, LinearChunkOp>([](auto one) {
         return verifyLinear(one, one.getSum(), one.getFeature());
       })
+      .Case([](LinearStepOp one) {
+        return verifyLinear(one, one.getFinal()[0], one.getFeature());
+      })
       .Case([](LinearMergeOp one) { return verifyAcc(one, one.getSum()); })
       .Case([](ProjectOp one) { return verifyAcc(one, one.getAcc()); })
       .Case([](memref::AllocOp one) -> LogicalResult {
@@ -149,7 +157,7 @@ std::pair<int64_t, int64_t> measureStates(ArrayRef<Operation *> ops) {
 
 /// Whether what happens to scores leaves registers for twice the rows.
 bool hasSimpleScores(OnlineAttentionOp op) {
-  if (op.getBias() || op.getKeyValid() || op.getSoftcap() ||
+  if (op.getBias() || op.getKeyValid() || op.getSoftcap() || op.getRelative() ||
       !op.getScoreMod().empty())
     return false;
   constexpr int64_t mostOfMasked = 64;
@@ -165,6 +173,9 @@ int64_t chooseRowFragments(ArrayRef<Operation *> ops) {
   constexpr int64_t enough = 8, mostOf16Bits = 128, mostOf32Bits = 64;
   auto [fragments, columns] = measureStates(ops);
   int64_t most = mostOf16Bits;
+  // The code of each range of keys has registers of its own.
+  if (llvm::count_if(ops, llvm::IsaPred<OnlineAttentionOp>) > 1)
+    return 1;
   for (Operation *op : ops)
     if (auto online = dyn_cast<OnlineAttentionOp>(op)) {
       if (!hasSimpleScores(online))
@@ -185,7 +196,8 @@ public:
     kernel.products = products;
     int64_t fragments = measureStates(ops).first;
     if (fragments == 0) {
-      kernel.at.warps = defaultWarps;
+      bool streams = llvm::any_of(ops, canStream);
+      kernel.at.warps = streams ? StreamPlan::warps : defaultWarps;
       return;
     }
     kernel.rowFragments =
@@ -337,6 +349,7 @@ void attn::nvvm::emitTileOp(OpBuilder &b, Operation *op, Kernel &kernel) {
       .Case([&](LinearOutputOp one) { emitLinearOutput(b, one, kernel); })
       .Case([&](LinearChunkOp one) { emitLinearChunk(b, one, kernel); })
       .Case([&](LinearMergeOp one) { emitLinearMerge(b, one, kernel); })
+      .Case([&](LinearStepOp one) { emitLinearStep(b, one, kernel); })
       .Case([&](ProjectOp one) { emitProject(b, one, kernel); })
       .Case([&](linalg::FillOp one) {
         if (isStatePart(one.getOutputs()[0]))
@@ -446,7 +459,7 @@ struct LaunchTilesPass
         return failure();
     SmallVector<Operation *> scratch;
     for (Operation *op : ops) {
-      numEmitted += op->hasTrait<TileLevel>();
+      numEmitted += isTile(op);
       if (isa<memref::AllocOp>(op))
         scratch.push_back(op);
     }

@@ -7,6 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "RelativePositions.h"
 #include "SoftmaxUpdate.h"
 
 #include "llvm/Support/MathExtras.h"
@@ -21,8 +22,8 @@ constexpr int64_t kQueryRegisters = 32;
 /// Bytes of a row of keys, and columns of the accumulators of a lane, up to
 /// which 64 keys make a tile, and not 32.
 constexpr int64_t kShortRow = 256, kFewColumns = 128;
-/// Head sizes whose accumulators a warp has registers for.
-constexpr int64_t kMostColumns = 256;
+/// Shared memory of a block that every architecture has.
+constexpr int64_t kSharedBytes = 99 * 1024;
 
 class OnlineEmitter : SoftmaxUpdate {
 public:
@@ -37,11 +38,22 @@ public:
         std::max(headSize, valueSize) * element.getIntOrFloatBitWidth() / 8;
     bool isShort =
         rowBytes <= kShortRow && kernel.rowFragments * valueSize <= kFewColumns;
+    // Ranges of rows take registers that scores of 64 keys need.
+    isShort &= !op.getMaskAttr() || kernel.rowFragments == 1;
     keyTile = isShort ? 64 : 32;
-    if (auto chosen = op->getAttrOfType<IntegerAttr>(kKeyTileAttr))
-      keyTile = chosen.getInt();
     queryInRegisters = !element.isF32() &&
                        kernel.rowFragments * steps() * 4 <= kQueryRegisters;
+    int64_t queryRows =
+        queryInRegisters ? 0 : kernel.at.warps * kernel.warpRows();
+    while (keyTile > 16 &&
+           (queryRows + 4 * keyTile) * (rowBytes + 16) > kSharedBytes)
+      keyTile /= 2;
+    if (auto chosen = op->getAttrOfType<IntegerAttr>(kKeyTileAttr))
+      keyTile = chosen.getInt();
+    if (!op.getRelative())
+      return;
+    keyTile = RelativePositions::chooseKeyTile(rowBytes, queryInRegisters);
+    relative.emplace(f, op, kernel, numRows, keyTile, headSize);
   }
 
   void emit();
@@ -53,13 +65,14 @@ private:
   SharedTile tileAt(Value base, int64_t rows, int64_t columns) {
     return {base, rows, columns, element};
   }
-  void stageQuery();
+  SharedTile queryTile(bool isRelative);
+  void stageQuery(bool isRelative);
   void stageKeys(Value firstKey, Value base);
   void loadQuery();
-  Operand leftOperand(int64_t m, int64_t step);
+  Operand leftOperand(int64_t m, int64_t step, bool isRelative = false);
   SoftmaxState emitTiles(const SoftmaxState &state);
   SoftmaxState emitTile(Value firstKey, Value base, const SoftmaxState &state);
-  Scores emitScores(const SharedTile &keys);
+  Scores emitScores(Value firstKey, const SharedTile &keys);
   void emitValues(const SharedTile &values, Scores &scores,
                   SoftmaxState &state);
 
@@ -68,25 +81,41 @@ private:
   int64_t keyBytes = 0, stageBytes = 0;
   Value queryBase;
   SmallVector<Operand> query; ///< [row fragment][step], if in registers
+  std::optional<RelativePositions> relative;
+  SmallVector<Operand> relativeQuery; ///< as `query`
 };
 } // namespace
 
-/// Two stages of keys and values. Queries that end up in registers pass through
-/// the second stage, which is empty by then.
+/// Two stages of keys and values, and the positions. Queries that end up in
+/// registers pass through the second stage and what follows, empty by then.
 void OnlineEmitter::planShared() {
   keyBytes = tileAt({}, keyTile, headSize).bytes();
   stageBytes = keyBytes + tileAt({}, keyTile, valueSize).bytes();
   int64_t queryBytes =
       tileAt({}, kernel.at.warps * kernel.warpRows(), headSize).bytes();
-  int64_t queryAt = queryInRegisters ? stageBytes : 2 * stageBytes;
+  int64_t end = 2 * stageBytes;
+  if (relative) {
+    relative->placeAt(f.offset(kernel.at.shared, end));
+    end += relative->bytes();
+    queryBytes *= 2;
+  }
+  int64_t queryAt = queryInRegisters ? stageBytes : end;
   queryBase = f.offset(kernel.at.shared, queryAt);
-  kernel.requireShared(std::max(2 * stageBytes, queryAt + queryBytes));
+  kernel.requireShared(std::max(end, queryAt + queryBytes));
 }
 
-void OnlineEmitter::stageQuery() {
+/// Where queries, or those of relative positions, are at first or stay.
+SharedTile OnlineEmitter::queryTile(bool isRelative) {
   SharedTile tile =
       tileAt(queryBase, kernel.at.warps * kernel.warpRows(), headSize);
-  stage(f, tile, queryRows(), [&](Value row) { return queryOrigin(row); });
+  if (isRelative)
+    tile.base = f.offset(queryBase, tile.bytes());
+  return tile;
+}
+
+void OnlineEmitter::stageQuery(bool isRelative) {
+  stage(f, queryTile(isRelative), queryRows(isRelative),
+        [&](Value row) { return queryOrigin(row); });
 }
 
 /// Keys and values [firstKey, firstKey + keyTile).
@@ -98,14 +127,12 @@ void OnlineEmitter::stageKeys(Value firstKey, Value base) {
   commitStaging(f);
 }
 
-Operand OnlineEmitter::leftOperand(int64_t m, int64_t step) {
+Operand OnlineEmitter::leftOperand(int64_t m, int64_t step, bool isRelative) {
   if (!query.empty())
-    return query[m * steps() + step];
+    return (isRelative ? relativeQuery : query)[m * steps() + step];
   Value row = f.add(f.mul(kernel.at.warp, kernel.warpRows()),
                     m * FragmentBuilder::fragmentRows);
-  SharedTile tile =
-      tileAt(queryBase, kernel.at.warps * kernel.warpRows(), headSize);
-  return f.loadLeft(tile, row, step);
+  return f.loadLeft(queryTile(isRelative), row, step);
 }
 
 void OnlineEmitter::loadQuery() {
@@ -113,15 +140,27 @@ void OnlineEmitter::loadQuery() {
   f.barrier();
   SmallVector<Operand> loaded;
   for (int64_t m = 0; m < kernel.rowFragments; ++m)
-    for (int64_t step = 0; step < steps(); ++step)
+    for (int64_t step = 0; step < steps(); ++step) {
       loaded.push_back(leftOperand(m, step));
+      if (relative)
+        relativeQuery.push_back(leftOperand(m, step, /*isRelative=*/true));
+    }
   query = std::move(loaded);
   // The second stage is written next.
   f.barrier();
 }
 
-OnlineEmitter::Scores OnlineEmitter::emitScores(const SharedTile &keys) {
+OnlineEmitter::Scores OnlineEmitter::emitScores(Value firstKey,
+                                                const SharedTile &keys) {
   Scores scores(kernel.rowFragments * keyFragments(), f.zero());
+  if (relative) {
+    scores.clear();
+    for (int64_t m = 0; m < kernel.rowFragments; ++m)
+      llvm::append_range(
+          scores, relative->emit(firstKey, m, steps(), [&](int64_t step) {
+            return leftOperand(m, step, /*isRelative=*/true);
+          }));
+  }
   for (int64_t step = 0; step < steps(); ++step) {
     SmallVector<Operand> left;
     for (int64_t m = 0; m < kernel.rowFragments; ++m)
@@ -161,7 +200,7 @@ SoftmaxState OnlineEmitter::emitTile(Value firstKey, Value base,
                                      const SoftmaxState &state) {
   auto body = [&] {
     SoftmaxState next = state;
-    Scores scores = emitScores(tileAt(base, keyTile, headSize));
+    Scores scores = emitScores(firstKey, tileAt(base, keyTile, headSize));
     scores = restrict(std::move(scores), firstKey);
     for (int64_t half = 0; half < 2 * kernel.rowFragments; ++half)
       lowerRow(next, half, updateRow(scores, next, half));
@@ -180,28 +219,35 @@ SoftmaxState OnlineEmitter::emitTile(Value firstKey, Value base,
 /// All tiles of keys; the next is on its way while one is worked on.
 SoftmaxState OnlineEmitter::emitTiles(const SoftmaxState &state) {
   Value zero = f.index(0);
-  stageQuery();
+  stageQuery(/*isRelative=*/false);
+  if (relative)
+    stageQuery(/*isRelative=*/true);
   stageKeys(zero, kernel.at.shared);
   if (queryInRegisters)
     loadQuery();
+  if (relative)
+    relative->stageFirst();
   SmallVector<Value> carried = state.flatten();
   carried.push_back(zero); // where the stage to read begins
-  carried = f.forLoop(
-      zero, numKeys, keyTile, carried, [&](Value firstKey, ValueRange values) {
-        Value at = values.back();
-        Value other = f.sub(f.index(stageBytes), at);
-        finishStaging(f);
-        f.barrier();
-        Value next = f.add(firstKey, keyTile);
-        f.ifThen(f.less(next, numKeys),
-                 [&] { stageKeys(next, f.offset(kernel.at.shared, other)); });
-        SmallVector<Value> after =
-            emitTile(firstKey, f.offset(kernel.at.shared, at),
-                     state.with(values.drop_back()))
-                .flatten();
-        after.push_back(other);
-        return after;
-      });
+  carried = f.forLoop(zero, numKeys, keyTile, carried,
+                      [&](Value firstKey, ValueRange values) {
+                        Value at = values.back();
+                        Value other = f.sub(f.index(stageBytes), at);
+                        finishStaging(f);
+                        f.barrier();
+                        Value next = f.add(firstKey, keyTile);
+                        f.ifThen(f.less(next, numKeys), [&] {
+                          if (relative)
+                            relative->stageNext(next);
+                          stageKeys(next, f.offset(kernel.at.shared, other));
+                        });
+                        SmallVector<Value> after =
+                            emitTile(firstKey, f.offset(kernel.at.shared, at),
+                                     state.with(values.drop_back()))
+                                .flatten();
+                        after.push_back(other);
+                        return after;
+                      });
   carried.pop_back();
   return state.with(carried);
 }
@@ -221,39 +267,4 @@ void OnlineEmitter::emit() {
 void attn::nvvm::emitOnline(OpBuilder &b, OnlineAttentionOp op,
                             Kernel &kernel) {
   OnlineEmitter(b, op, kernel).emit();
-}
-
-LogicalResult attn::nvvm::verifyOnline(OnlineAttentionOp op) {
-  for (Value operand : op->getOperands())
-    if (isa<RankedTensorType>(operand.getType()))
-      return op.emitOpError() << "expected memrefs, got " << operand.getType()
-                              << "; bufferise first";
-  auto keyType = cast<MemRefType>(op.getKey().getType()),
-       accType = cast<MemRefType>(op.getAcc().getType());
-  Type element = keyType.getElementType();
-  if (!element.isF16() && !element.isBF16() && !element.isF32())
-    return op.emitOpError() << "expected elements of f16, bf16 or f32 for this "
-                               "target, got "
-                            << element;
-  if (!accType.getElementType().isF32())
-    return op.emitOpError() << "expected a state of f32 for this target, got "
-                            << accType.getElementType();
-  if (op.getRelative())
-    return op.emitOpError()
-           << "expected no relative operand: this target does not have it yet";
-  AffineMap keyMap = cast<AffineMapAttr>(op.getIndexingMaps()[1]).getValue();
-  int64_t headSize = keyType.getDimSize(
-      SoftmaxUpdate::positionOf(keyMap, OnlineAttentionOp::kHeadSize));
-  if (headSize > kMostColumns || accType.getDimSize(2) > kMostColumns)
-    return op.emitOpError() << "expected head sizes of at most " << kMostColumns
-                            << " for this target, got " << headSize << " and "
-                            << accType.getDimSize(2);
-  if (accType.getDimSize(2) % 16 != 0)
-    return op.emitOpError() << "expected columns of the state to be a multiple "
-                               "of 16 for this target, got "
-                            << accType.getDimSize(2);
-  if (Operation *culprit = findUnsupported(op.getScoreMod()))
-    return culprit->emitOpError()
-           << "expected only arithmetic in a score_mod for this target";
-  return success();
 }

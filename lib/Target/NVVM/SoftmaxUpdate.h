@@ -36,8 +36,9 @@ protected:
   }
   int64_t keyFragments() const { return keyTile / 8; }
 
-  GlobalRows queryRows() {
-    return GlobalRows(f, op.getQuery(), positionOf(queryMap, D::kHeadSize));
+  GlobalRows queryRows(bool isRelative = false) {
+    return GlobalRows(f, isRelative ? op.getRelativeQuery() : op.getQuery(),
+                      positionOf(queryMap, D::kHeadSize));
   }
   GlobalRows keyRows() {
     return GlobalRows(f, op.getKey(), positionOf(keyMap, D::kHeadSize));

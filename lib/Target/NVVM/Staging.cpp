@@ -111,11 +111,12 @@ Value attn::nvvm::toGlobalPointer(FragmentBuilder &f, Value address) {
 
 namespace {
 /// The threads share `count` pieces of work, piece after piece, without a loop
-/// unless they are many.
-void deal(FragmentBuilder &f, int64_t count, function_ref<void(Value)> body) {
+/// unless one is asked for or they are many.
+void deal(FragmentBuilder &f, int64_t count, bool isLoop,
+          function_ref<void(Value)> body) {
   constexpr int64_t many = 8;
   int64_t threads = f.at.threads();
-  if (count > many * threads) {
+  if (isLoop || count > many * threads) {
     auto loop = scf::ForOp::create(f.b, f.loc, f.at.thread, f.index(count),
                                    f.index(threads));
     OpBuilder::InsertionGuard guard(f.b);
@@ -133,10 +134,10 @@ void deal(FragmentBuilder &f, int64_t count, function_ref<void(Value)> body) {
 
 void stageAsync(FragmentBuilder &f, const SharedTile &tile,
                 const GlobalRows &source,
-                function_ref<RowOrigin(Value row)> origin) {
+                function_ref<RowOrigin(Value row)> origin, bool isLoop) {
   int64_t chunks = tile.columns * tile.elementBytes() / 16,
           given = source.getColumns() * tile.elementBytes() / 16;
-  deal(f, tile.rows * chunks, [&](Value piece) {
+  deal(f, tile.rows * chunks, isLoop, [&](Value piece) {
     Value row = f.b.createOrFold<arith::DivUIOp>(f.loc, piece, f.index(chunks)),
           chunk =
               f.b.createOrFold<arith::RemUIOp>(f.loc, piece, f.index(chunks));
@@ -184,22 +185,47 @@ void stageElements(FragmentBuilder &f, const SharedTile &tile,
 
 void attn::nvvm::stage(FragmentBuilder &f, const SharedTile &tile,
                        const GlobalRows &source,
-                       function_ref<RowOrigin(Value row)> origin) {
+                       function_ref<RowOrigin(Value row)> origin, bool isLoop) {
   if (source.isAsync())
-    stageAsync(f, tile, source, origin);
+    stageAsync(f, tile, source, origin, isLoop);
   else
     stageElements(f, tile, source, origin);
 }
 
 void attn::nvvm::stageWords(FragmentBuilder &f, Value to, int64_t count,
                             function_ref<WordOrigin(Value word)> origin) {
-  deal(f, count, [&](Value word) {
+  deal(f, count, /*isLoop=*/false, [&](Value word) {
     WordOrigin from = origin(word);
     Value size = f.select(from.isThere, f.i32(4), f.i32(0));
     NVVM::CpAsyncOp::create(f.b, f.loc, f.offset(to, f.mul(word, 4)),
                             toGlobalPointer(f, from.address), 4,
                             NVVM::LoadCacheModifierKind::CA, size);
   });
+}
+
+void attn::nvvm::unstage(FragmentBuilder &f, const SharedTile &tile,
+                         Value first, int64_t count, const GlobalRows &target,
+                         function_ref<RowOrigin(Value row)> place) {
+  int64_t chunks = target.getColumns() * tile.elementBytes() / 16;
+  auto words = VectorType::get({4}, f.b.getI32Type());
+  for (int64_t done = 0; done < count * chunks; done += f.lanes) {
+    Value piece = f.add(f.at.lane, done);
+    Value row = f.add(first, f.b.createOrFold<arith::DivUIOp>(f.loc, piece,
+                                                              f.index(chunks))),
+          chunk =
+              f.b.createOrFold<arith::RemUIOp>(f.loc, piece, f.index(chunks));
+    RowOrigin to = place(row);
+    Value isThere = to.isThere;
+    if (done + f.lanes > count * chunks)
+      isThere = f.both(isThere, f.less(piece, f.index(count * chunks)));
+    f.ifThen(isThere, [&] {
+      Value from = f.offset(tile.base,
+                            f.add(f.mul(row, tile.pitch()), f.mul(chunk, 16)));
+      Value address = f.add(target.rowAddress(to.indices), f.mul(chunk, 16));
+      LLVM::StoreOp::create(f.b, f.loc, f.loadShared(from, words),
+                            toGlobalPointer(f, address));
+    });
+  }
 }
 
 void attn::nvvm::commitStaging(FragmentBuilder &f) {

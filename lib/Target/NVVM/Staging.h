@@ -55,9 +55,10 @@ struct RowOrigin {
 
 /// Begins to copy into `tile`, whose columns may be more than the source's;
 /// `origin` builds where a row, an `index`, comes from. The copy is done after
-/// `finishStaging` and a barrier.
+/// `finishStaging` and a barrier. As a loop it takes no registers while others
+/// need them: unrolled, addresses are kept from one tile to the next.
 void stage(FragmentBuilder &f, const SharedTile &tile, const GlobalRows &source,
-           function_ref<RowOrigin(Value row)> origin);
+           function_ref<RowOrigin(Value row)> origin, bool isLoop = false);
 /// Where 4 bytes come from: an address in bounds whether they are there or not.
 struct WordOrigin {
   Value isThere, address;
@@ -67,6 +68,11 @@ struct WordOrigin {
 /// side by side in shared memory.
 void stageWords(FragmentBuilder &f, Value to, int64_t count,
                 function_ref<WordOrigin(Value word)> origin);
+/// Writes rows [first, first + count) of the tile, which the warp has written,
+/// to memory that `GlobalRows::isAsync` says can take 16 bytes at once.
+void unstage(FragmentBuilder &f, const SharedTile &tile, Value first,
+             int64_t count, const GlobalRows &target,
+             function_ref<RowOrigin(Value row)> place);
 /// Ends a group of copies, and waits for all groups of this thread.
 void commitStaging(FragmentBuilder &f);
 void finishStaging(FragmentBuilder &f);

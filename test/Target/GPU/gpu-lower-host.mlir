@@ -2,7 +2,7 @@
 
 // Kernels are known by their number; the host never touches the device's memory itself.
 
-// CHECK: module attributes {attn.kernels = ["first", "second"]
+// CHECK: module attributes {attn.kernel_shared = array<i64: 0, 0>, attn.kernels = ["first", "second"]
 // CHECK: llvm.mlir.global external protected @attn_gpu
 // CHECK-LABEL: func.func @f
 // CHECK-DAG: llvm.alloca %{{.*}} x !llvm.array<7 x i64>

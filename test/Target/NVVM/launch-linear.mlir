@@ -8,9 +8,9 @@
 // The state is scratch of the loop's iterations: each block has its part of one buffer.
 // CHECK-LABEL: func.func @state
 // CHECK: %[[SCRATCH:.*]] = memref.alloc(%{{.*}}) {alignment = 256 : i64} : memref<?xi8>
-// CHECK: gpu.launch {{.*}} threads({{.*}}) in ({{.*}} = %c256{{.*}})
+// CHECK: gpu.launch {{.*}} threads({{.*}}) in ({{.*}} = %c128{{.*}})
 // CHECK: memref.view %[[SCRATCH]][%{{.*}}][] : memref<?xi8> to memref<16x16xf32>
-// CHECK: memref.view %{{.*}} : memref<?xi8, #gpu.address_space<workgroup>> to memref<64x20xf32, #gpu.address_space<workgroup>>
+// CHECK: nvvm.cp.async.shared.global
 // CHECK: nvvm.mma.sync
 // CHECK-NOT: attn.linear_state
 func.func @state(%k: memref<4x64x16xf32>) {

@@ -17,6 +17,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -51,7 +52,7 @@ void Tiler::chooseQueryTile() {
                   std::max<int64_t>(options.fullHeadSize, headSize) / group;
   if (mask && mask.getMaxSpan())
     limit = std::min(limit, options.queryTile / 2);
-  limit = std::max(align, limit / align * align);
+  limit = std::max(align, std::min(limit, mostRelativeRows()) / align * align);
   AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1);
   // Enough tiles for `min-tiles` tasks, but none below 8 strips of rows.
   OpFoldResult others =
@@ -86,24 +87,6 @@ void Tiler::chooseQueryTile() {
   }
   if (std::optional<int64_t> constant = getConstantIntValue(tiles))
     tiles = attr(*constant);
-}
-
-/// Tiles that lie within the blocks of a mask.
-void Tiler::chooseBlockTile() {
-  AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1),
-             s2 = b.getAffineSymbolExpr(2);
-  int64_t parts = 1, limit = std::max<int64_t>(1, options.queryTile / group);
-  while (queryBlock / parts > limit || queryBlock % parts != 0)
-    ++parts;
-  queryBlock /= parts;
-  // Strips of 8 rows fit many blocks that those of the target do not.
-  rows = queryBlock % 8 == 0
-             ? queryBlock
-             : static_cast<int64_t>(llvm::alignTo(queryBlock, rowAlign()));
-  step = attr(queryBlock);
-  tileOrigin = apply(s0.floorDiv(queryBlock) * queryBlock, {firstOfPiece});
-  tiles = apply((s0 + s1 - s2).ceilDiv(queryBlock),
-                {firstOfPiece, pieceQueries, tileOrigin});
 }
 
 /// Whether queries have heads of their own where keys share theirs.
@@ -430,6 +413,21 @@ SmallVector<Value> Tiler::tile() {
   return outputs;
 }
 
+/// Loops of one iteration are launches too, and not to be folded away.
+static void mapToBlocks(scf::ForallOp loop) {
+  constexpr int64_t most = gpu::getMaxEnumValForMappingId() -
+                           static_cast<int64_t>(gpu::MappingId::LinearDim0);
+  if (loop.getMapping() || loop.getRank() > most)
+    return;
+  SmallVector<Attribute> mapping;
+  for (int64_t dim = 0; dim < loop.getRank(); ++dim)
+    mapping.push_back(gpu::GPUBlockMappingAttr::get(
+        loop.getContext(),
+        static_cast<gpu::MappingId>(
+            static_cast<int64_t>(gpu::MappingId::LinearDim0) + dim)));
+  loop.setMappingAttr(ArrayAttr::get(loop.getContext(), mapping));
+}
+
 namespace {
 struct TilePass : attn::impl::AttnTilePassBase<TilePass> {
   using AttnTilePassBase::AttnTilePassBase;
@@ -441,9 +439,9 @@ struct TilePass : attn::impl::AttnTilePassBase<TilePass> {
 
   void runOnOperation() override {
     AttnTilePassOptions sizes{
-        queryTile,    keyTile,     windowKeys,  rowAlign, pairRowAlign,
-        columnAlign,  minTiles,    fewRows,     keySplit, linearChunk,
-        featureChunk, linearTasks, fullHeadSize};
+        queryTile,    keyTile,     windowKeys,   rowAlign,     pairRowAlign,
+        columnAlign,  minTiles,    fewRows,      keySplit,     linearChunk,
+        featureChunk, linearTasks, fullHeadSize, relativeBytes};
     if (queryTile < 1 || keyTile < 0 || fullHeadSize < 1 || windowKeys < 1 ||
         rowAlign < 1 || pairRowAlign < 1 || columnAlign < 1 || minTiles < 1 ||
         fewRows < 0 || keySplit < 1 || linearChunk < 1 || featureChunk < 1 ||
@@ -495,6 +493,8 @@ struct TilePass : attn::impl::AttnTilePassBase<TilePass> {
       rewriter.replaceOp(op, tileLinearStep(rewriter, op));
       ++numLinear;
     }
+    if (sizes.keyTile == 0)
+      getOperation().walk(mapToBlocks);
   }
 };
 } // namespace

@@ -50,6 +50,11 @@ private:
               SmallVectorImpl<OpFoldResult> *sizes = nullptr);
   AffineMapAttr tileMap(AffineMap map);
   Value projectionOf();
+  /// A loop over the chunks of a range that carries values, or one step for all
+  /// of it where the target walks tiles itself.
+  SmallVector<Value>
+  forChunks(Range range, ValueRange initial,
+            function_ref<SmallVector<Value>(Range, ValueRange)> step);
   SmallVector<Value> addKeys(Range keys, SmallVector<Value> state);
   Value readState(Range rows, ValueRange state, Value output, Value origin);
   SmallVector<Value> buildChunks(Range rows, SmallVector<Value> state,

@@ -94,33 +94,42 @@ void cloneRegion(Region &from, Region &to) {
 }
 } // namespace
 
-/// attn.linear_state over a range of keys.
-SmallVector<Value> LinearTiler::addKeys(Range range, SmallVector<Value> state) {
-  Value projection = projectionOf();
+SmallVector<Value> LinearTiler::forChunks(
+    Range range, ValueRange initial,
+    function_ref<SmallVector<Value>(Range, ValueRange)> step) {
+  if (options.keyTile == 0)
+    return step(range, initial);
   auto loop =
-      scf::ForOp::create(b, loc, range.begin, range.end, index(chunk), state);
+      scf::ForOp::create(b, loc, range.begin, range.end, index(chunk), initial);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
   Value begin = loop.getInductionVar();
   Range tile{begin, min(add(begin, index(chunk)), range.end)};
-  SmallVector<Attribute> maps{tileMap(op.getKeyMap()),
-                              tileMap(op.getValueMap())};
-  Value valid;
-  if (op.getKeyValid()) {
-    valid = slice(op.getKeyValid(), op.getKeyValidMap(), tile);
-    maps.push_back(tileMap(op.getKeyValidMap()));
-  }
-  Attributes own = attributesOf(b, op, chunk);
-  ValueRange carried = loop.getRegionIterArgs();
-  auto made = LinearStateOp::create(
-      b, loc, carried.getTypes(), op.getFeatureMapAttr(),
-      slice(op.getKey(), op.getKeyMap(), tile),
-      slice(op.getValue(), op.getValueMap(), tile), projection, valid,
-      carried[0], carried[1], carried[2], b.getArrayAttr(maps), own.scale,
-      own.featureEps, own.denominatorEps, own.chunk);
-  cloneRegion(op.getFeature(), made.getFeature());
-  scf::YieldOp::create(b, loc, made.getResults());
+  scf::YieldOp::create(b, loc, step(tile, loop.getRegionIterArgs()));
   return SmallVector<Value>(loop.getResults());
+}
+
+/// attn.linear_state over a range of keys.
+SmallVector<Value> LinearTiler::addKeys(Range range, SmallVector<Value> state) {
+  Value projection = projectionOf();
+  return forChunks(range, state, [&](Range tile, ValueRange carried) {
+    SmallVector<Attribute> maps{tileMap(op.getKeyMap()),
+                                tileMap(op.getValueMap())};
+    Value valid;
+    if (op.getKeyValid()) {
+      valid = slice(op.getKeyValid(), op.getKeyValidMap(), tile);
+      maps.push_back(tileMap(op.getKeyValidMap()));
+    }
+    Attributes own = attributesOf(b, op, chunk);
+    auto made = LinearStateOp::create(
+        b, loc, carried.getTypes(), op.getFeatureMapAttr(),
+        slice(op.getKey(), op.getKeyMap(), tile),
+        slice(op.getValue(), op.getValueMap(), tile), projection, valid,
+        carried[0], carried[1], carried[2], b.getArrayAttr(maps), own.scale,
+        own.featureEps, own.denominatorEps, own.chunk);
+    cloneRegion(op.getFeature(), made.getFeature());
+    return SmallVector<Value>(made.getResults());
+  });
 }
 
 /// A slice of rows of `output`, which begins at row `origin`.
@@ -144,36 +153,29 @@ static SmallVector<OpFoldResult> rowsOfOutput(OpBuilder &b, AffineMap map,
 Value LinearTiler::readState(Range range, ValueRange state, Value output,
                              Value origin) {
   Value projection = projectionOf();
-  auto loop =
-      scf::ForOp::create(b, loc, range.begin, range.end, index(chunk), output);
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(loop.getBody());
-  Value begin = loop.getInductionVar(), carried = loop.getRegionIterArg(0);
-  Range tile{begin, min(add(begin, index(chunk)), range.end)};
-  AffineMapAttr outputMap = tileMap(op.getOutputMap());
-  auto outputType = cast<RankedTensorType>(output.getType());
-  Value size = sub(tile.end, tile.begin), at = sub(begin, origin);
-  auto offsets =
-           rowsOfOutput(b, outputMap.getValue(), outputType, at, size, true),
-       sizes =
-           rowsOfOutput(b, outputMap.getValue(), outputType, at, size, false);
-  SmallVector<OpFoldResult> strides(2, b.getIndexAttr(1));
-  Value dest =
-      tensor::ExtractSliceOp::create(b, loc, carried, offsets, sizes, strides);
-  Attributes own = attributesOf(b, op, chunk);
-  auto made = LinearOutputOp::create(
-      b, loc, TypeRange(dest.getType()), op.getFeatureMapAttr(),
-      slice(op.getQuery(), op.getQueryMap(), tile), projection, state[0],
-      state[1], state[2], dest,
-      b.getArrayAttr({tileMap(op.getQueryMap()), outputMap}), own.scale,
-      own.featureEps, own.denominatorEps, own.chunk);
-  cloneRegion(op.getFeature(), made.getFeature());
-  scf::YieldOp::create(
-      b, loc,
-      ValueRange(tensor::InsertSliceOp::create(b, loc, made->getResult(0),
-                                               carried, offsets, sizes, strides)
-                     .getResult()));
-  return loop.getResult(0);
+  return forChunks(range, output, [&](Range tile, ValueRange all) {
+    Value carried = all[0];
+    AffineMapAttr outputMap = tileMap(op.getOutputMap());
+    auto outputType = cast<RankedTensorType>(output.getType());
+    Value size = sub(tile.end, tile.begin), at = sub(tile.begin, origin);
+    auto offsets =
+             rowsOfOutput(b, outputMap.getValue(), outputType, at, size, true),
+         sizes =
+             rowsOfOutput(b, outputMap.getValue(), outputType, at, size, false);
+    SmallVector<OpFoldResult> strides(2, b.getIndexAttr(1));
+    Value dest = tensor::ExtractSliceOp::create(b, loc, carried, offsets, sizes,
+                                                strides);
+    Attributes own = attributesOf(b, op, chunk);
+    auto made = LinearOutputOp::create(
+        b, loc, TypeRange(dest.getType()), op.getFeatureMapAttr(),
+        slice(op.getQuery(), op.getQueryMap(), tile), projection, state[0],
+        state[1], state[2], dest,
+        b.getArrayAttr({tileMap(op.getQueryMap()), outputMap}), own.scale,
+        own.featureEps, own.denominatorEps, own.chunk);
+    cloneRegion(op.getFeature(), made.getFeature());
+    return SmallVector<Value>{tensor::InsertSliceOp::create(
+        b, loc, made->getResult(0), carried, offsets, sizes, strides)};
+  })[0];
 }
 
 /// attn.linear_chunk over a range of rows: the state, then the output.
@@ -183,48 +185,43 @@ SmallVector<Value> LinearTiler::buildChunks(Range range,
   Value projection = projectionOf();
   SmallVector<Value> initial(state);
   initial.push_back(output);
-  auto loop =
-      scf::ForOp::create(b, loc, range.begin, range.end, index(chunk), initial);
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(loop.getBody());
-  Value begin = loop.getInductionVar();
-  ValueRange carried = loop.getRegionIterArgs();
-  Range tile{begin, min(add(begin, index(chunk)), range.end)};
-  Value size = sub(tile.end, tile.begin), at = sub(begin, origin);
-  Value firstKey = keyAt(begin);
-  Range tileKeys{firstKey, min(add(firstKey, size), keys)};
-  SmallVector<Attribute> maps{tileMap(op.getQueryMap()),
-                              tileMap(op.getKeyMap()),
-                              tileMap(op.getValueMap())};
-  Value valid;
-  if (op.getKeyValid()) {
-    valid = slice(op.getKeyValid(), op.getKeyValidMap(), tileKeys);
-    maps.push_back(tileMap(op.getKeyValidMap()));
-  }
-  AffineMapAttr outputMap = tileMap(op.getOutputMap());
-  maps.push_back(outputMap);
-  auto outputType = cast<RankedTensorType>(output.getType());
-  auto offsets =
-           rowsOfOutput(b, outputMap.getValue(), outputType, at, size, true),
-       sizes =
-           rowsOfOutput(b, outputMap.getValue(), outputType, at, size, false);
-  SmallVector<OpFoldResult> strides(2, b.getIndexAttr(1));
-  Value dest = tensor::ExtractSliceOp::create(b, loc, carried[3], offsets,
-                                              sizes, strides);
-  Attributes own = attributesOf(b, op, chunk);
-  SmallVector<Type> types(carried.drop_back().getTypes());
-  types.push_back(dest.getType());
-  auto made = LinearChunkOp::create(
-      b, loc, types, op.getFeatureMapAttr(),
-      slice(op.getQuery(), op.getQueryMap(), tile),
-      slice(op.getKey(), op.getKeyMap(), tileKeys),
-      slice(op.getValue(), op.getValueMap(), tileKeys), projection, valid,
-      carried[0], carried[1], carried[2], dest, b.getArrayAttr(maps), own.scale,
-      own.featureEps, own.denominatorEps, own.chunk);
-  cloneRegion(op.getFeature(), made.getFeature());
-  SmallVector<Value> next(made->getResults().drop_back());
-  next.push_back(tensor::InsertSliceOp::create(
-      b, loc, made->getResult(3), carried[3], offsets, sizes, strides));
-  scf::YieldOp::create(b, loc, next);
-  return SmallVector<Value>(loop.getResults());
+  return forChunks(range, initial, [&](Range tile, ValueRange carried) {
+    Value size = sub(tile.end, tile.begin), at = sub(tile.begin, origin);
+    Value firstKey = keyAt(tile.begin);
+    Range tileKeys{firstKey, min(add(firstKey, size), keys)};
+    SmallVector<Attribute> maps{tileMap(op.getQueryMap()),
+                                tileMap(op.getKeyMap()),
+                                tileMap(op.getValueMap())};
+    Value valid;
+    if (op.getKeyValid()) {
+      valid = slice(op.getKeyValid(), op.getKeyValidMap(), tileKeys);
+      maps.push_back(tileMap(op.getKeyValidMap()));
+    }
+    AffineMapAttr outputMap = tileMap(op.getOutputMap());
+    maps.push_back(outputMap);
+    auto outputType = cast<RankedTensorType>(output.getType());
+    auto offsets =
+             rowsOfOutput(b, outputMap.getValue(), outputType, at, size, true),
+         sizes =
+             rowsOfOutput(b, outputMap.getValue(), outputType, at, size, false);
+    SmallVector<OpFoldResult> strides(2, b.getIndexAttr(1));
+    Value dest = tensor::ExtractSliceOp::create(b, loc, carried[3], offsets,
+                                                sizes, strides);
+    Attributes own = attributesOf(b, op, chunk);
+    ValueRange state = carried.drop_back();
+    SmallVector<Type> types(state.getTypes());
+    types.push_back(dest.getType());
+    auto made = LinearChunkOp::create(
+        b, loc, types, op.getFeatureMapAttr(),
+        slice(op.getQuery(), op.getQueryMap(), tile),
+        slice(op.getKey(), op.getKeyMap(), tileKeys),
+        slice(op.getValue(), op.getValueMap(), tileKeys), projection, valid,
+        carried[0], carried[1], carried[2], dest, b.getArrayAttr(maps),
+        own.scale, own.featureEps, own.denominatorEps, own.chunk);
+    cloneRegion(op.getFeature(), made.getFeature());
+    SmallVector<Value> next(made->getResults().drop_back());
+    next.push_back(tensor::InsertSliceOp::create(
+        b, loc, made->getResult(3), carried[3], offsets, sizes, strides));
+    return next;
+  });
 }

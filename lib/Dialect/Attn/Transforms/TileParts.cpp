@@ -3,7 +3,8 @@
 //
 // Keys that come in several tensors are walked one after the other, the state
 // of the softmax carried on; their positions are those of the whole. Operands
-// by relative position are cut to what a tile meets.
+// by relative position are cut to what a tile meets, and tiles to what targets
+// have room for beside these.
 //
 //===----------------------------------------------------------------------===//
 
@@ -12,6 +13,9 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/IR/Matchers.h"
+#include "llvm/Support/MathExtras.h"
+
+#include <limits>
 
 using namespace mlir;
 using namespace mlir::attn;
@@ -80,4 +84,36 @@ SmallVector<Value> Tiler::buildKeyLoop(const KeyRange &range,
     partFirst = partEnd;
   }
   return state;
+}
+
+/// Rows whose relative positions a tile has room for.
+int64_t Tiler::mostRelativeRows() {
+  if (!op.getRelative() || options.relativeBytes == 0)
+    return std::numeric_limits<int64_t>::max();
+  int64_t columns = std::max(op.getStaticExtent(D::kHeadSize),
+                             op.getStaticExtent(D::kValueSize));
+  int64_t bits =
+      getElementTypeOrSelf(op.getKey().getType()).getIntOrFloatBitWidth();
+  return options.relativeBytes / (columns * bits / 8) / group;
+}
+
+/// Tiles that lie within the blocks of a mask.
+void Tiler::chooseBlockTile() {
+  AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1),
+             s2 = b.getAffineSymbolExpr(2);
+  int64_t parts = 1,
+          limit = std::max<int64_t>(
+              1, std::min(options.queryTile / group, mostRelativeRows()));
+  while (queryBlock / parts > limit || queryBlock % parts != 0)
+    ++parts;
+  queryBlock /= parts;
+  // Strips of 8 rows fit many blocks that those of the target do not.
+  bool needsFragments = op.getRelative() && options.relativeBytes != 0;
+  rows = queryBlock % (needsFragments ? 16 : 8) == 0
+             ? queryBlock
+             : static_cast<int64_t>(llvm::alignTo(queryBlock, rowAlign()));
+  step = attr(queryBlock);
+  tileOrigin = apply(s0.floorDiv(queryBlock) * queryBlock, {firstOfPiece});
+  tiles = apply((s0 + s1 - s2).ceilDiv(queryBlock),
+                {firstOfPiece, pieceQueries, tileOrigin});
 }

@@ -72,6 +72,7 @@ private:
   ValueRange tileQueries(const QueryRange &piece, ValueRange outputs);
   void chooseQueryTile();
   void chooseBlockTile();
+  int64_t mostRelativeRows();
   void placeInBlock();
   bool isGrouped();
   void placeHeads(Value batchId, Value headId);

@@ -29,7 +29,9 @@ def AttnTilePass : Pass<"attn-tile", "func::FuncOp"> {
     `few-rows`, tasks are ranges of `key-split` keys, whose states `attn.merge` puts together. Where one tile holds all
     queries of a head and batch and heads are fewer than `min-tiles`, ranges of keys, of no less than 4 tiles, make up
     the number. The ranges depend on shapes alone, so results are the same for any number of threads. Keys that come in
-    segments are walked one segment after the other, with the state carried on.
+    segments are walked one segment after the other, with the state carried on. With a `key-tile` of 0 the target walks
+    the keys of a range, and the chunks of a stretch of linear attention, itself; its loops, which it launches, are mapped
+    to blocks so that one of a single iteration stays a loop.
 
     Before:
     ```mlir
@@ -59,7 +61,7 @@ def AttnTilePass : Pass<"attn-tile", "func::FuncOp"> {
   }];
   let options = [
     Option<"queryTile", "query-tile", "int64_t", "768", "rows of a query tile, all heads of the group together">,
-    Option<"keyTile", "key-tile", "int64_t", "256", "keys of a key tile; 0: all keys of a range, which the target walks">,
+    Option<"keyTile", "key-tile", "int64_t", "256", "keys of a key tile; 0: all of a range, which the target walks">,
     Option<"windowKeys", "window-keys", "int64_t", "2048", "most keys of a tile that covers a whole window">,
     Option<"rowAlign", "row-align", "int64_t", "12", "what the rows of a state are a multiple of">,
     Option<"pairRowAlign", "pair-row-align", "int64_t", "12", "the same for operands of bf16">,
@@ -71,7 +73,9 @@ def AttnTilePass : Pass<"attn-tile", "func::FuncOp"> {
     Option<"featureChunk", "feature-chunk", "int64_t", "96", "the same, with a projection and without a causal mask">,
     Option<"linearTasks", "linear-tasks", "int64_t", "8",
            "tasks to aim at when heads and batch give fewer: linear attention is cut into stretches">,
-    Option<"fullHeadSize", "full-head-size", "int64_t", "64", "head size up to which query tiles have all their rows">
+    Option<"fullHeadSize", "full-head-size", "int64_t", "64", "head size up to which query tiles have all their rows">,
+    Option<"relativeBytes", "relative-bytes", "int64_t", "0",
+           "bytes of the queries of a tile where relative positions are, rows being multiples of 16; 0: any number">
   ];
   let statistics = [
     Statistic<"numTiled", "num-tiled", "attention operations that became loops">,
@@ -79,7 +83,8 @@ def AttnTilePass : Pass<"attn-tile", "func::FuncOp"> {
     Statistic<"numLinear", "num-linear", "linear attention operations that became loops">
   ];
   let dependentDialects = ["affine::AffineDialect", "arith::ArithDialect", "::mlir::cf::ControlFlowDialect",
-                           "linalg::LinalgDialect", "scf::SCFDialect", "tensor::TensorDialect"];
+                           "::mlir::gpu::GPUDialect", "linalg::LinalgDialect", "scf::SCFDialect",
+                           "tensor::TensorDialect"];
 }
 
 def AttnTileLowRankPass : Pass<"attn-tile-low-rank", "func::FuncOp"> {
