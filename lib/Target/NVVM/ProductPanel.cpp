@@ -8,6 +8,8 @@
 
 #include "ProductPanel.h"
 
+#include "Staging.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -79,13 +81,6 @@ GlobalBuffer::GlobalBuffer(FragmentBuilder &f, Value memref)
   Value from =
       ShapedType::isDynamic(offset) ? metadata.getOffset() : f.index(offset);
   base = f.add(base, f.mul(from, elementBytes()));
-}
-
-Value attn::nvvm::toGlobalPointer(FragmentBuilder &f, Value address) {
-  Value wide =
-      arith::IndexCastOp::create(f.b, f.loc, f.b.getI64Type(), address);
-  return LLVM::IntToPtrOp::create(
-      f.b, f.loc, LLVM::LLVMPointerType::get(f.b.getContext(), 1), wide);
 }
 
 Value GlobalBuffer::pointer(FragmentBuilder &f, ValueRange indices) const {

@@ -30,8 +30,6 @@ struct GlobalBuffer {
 /// be aligned to their size, at most 16 bytes; 0 if neighbours are not there.
 int64_t alignedElements(Value memref, unsigned position);
 
-Value toGlobalPointer(FragmentBuilder &f, Value address);
-
 /// The digits of `flat`, the last of which runs fastest.
 SmallVector<Value> digitsOf(FragmentBuilder &f, Value flat,
                             ArrayRef<Value> extents);

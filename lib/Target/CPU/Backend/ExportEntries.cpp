@@ -13,6 +13,8 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/SymbolTable.h"
 #include "mlir/Parser/Parser.h"
+#include "llvm/TargetParser/Host.h"
+#include "llvm/TargetParser/Triple.h"
 
 #define DEBUG_TYPE "attn-cpu-export-entries"
 
@@ -66,11 +68,42 @@ llvm.func internal @attn_serial_for(%body: !llvm.ptr, %context: !llvm.ptr, %coun
 }
 )mlir";
 
+/// Asks Linux for pages of 2 MiB where memory is large: what is read at places
+/// that are scattered misses the TLB otherwise, and a call's memory takes a
+/// fault for every 4 KiB.
+constexpr StringLiteral kLargePages = R"mlir(
+llvm.func @madvise(!llvm.ptr, i64, i32) -> i32
+llvm.func internal @attn_use_large_pages(%memory: !llvm.ptr, %bytes: i64) {
+  %least = llvm.mlir.constant(8388608 : i64) : i64
+  %rest = llvm.mlir.constant(2097151 : i64) : i64
+  %mask = llvm.mlir.constant(-2097152 : i64) : i64
+  %advice = llvm.mlir.constant(14 : i32) : i32
+  %null = llvm.mlir.zero : !llvm.ptr
+  %is_large = llvm.icmp "ugt" %bytes, %least : i64
+  %is_there = llvm.icmp "ne" %memory, %null : !llvm.ptr
+  %go = llvm.and %is_large, %is_there : i1
+  llvm.cond_br %go, ^advise, ^done
+^advise:
+  %address = llvm.ptrtoint %memory : !llvm.ptr to i64
+  %end = llvm.add %address, %bytes : i64
+  %above = llvm.add %address, %rest : i64
+  %first = llvm.and %above, %mask : i64
+  %size = llvm.sub %end, %first : i64
+  %whole = llvm.and %size, %mask : i64
+  %begin = llvm.inttoptr %first : i64 to !llvm.ptr
+  %ignored = llvm.call @madvise(%begin, %whole, %advice) : (!llvm.ptr, i64, i32) -> i32
+  llvm.br ^done
+^done:
+  llvm.return
+}
+)mlir";
+
 struct ExportEntries : attn::impl::AttnCPUExportEntriesPassBase<ExportEntries> {
   void runOnOperation() override;
 
 private:
-  LogicalResult addSupport(SymbolTable &symbols);
+  LogicalResult addSupport(StringRef text, SymbolTable &symbols);
+  LogicalResult useLargePages(SymbolTable &symbols);
   void createEntry(LLVM::LLVMFuncOp function, SymbolTable &symbols);
   void createShape(LLVM::LLVMFuncOp function, SymbolTable &symbols);
   void createManifest(ArrayRef<LLVM::LLVMFuncOp> entries);
@@ -79,10 +112,10 @@ private:
 } // namespace
 
 /// Adds the support functions, in place of declarations of the same name.
-LogicalResult ExportEntries::addSupport(SymbolTable &symbols) {
+LogicalResult ExportEntries::addSupport(StringRef text, SymbolTable &symbols) {
   ParserConfig config(&getContext());
   OwningOpRef<ModuleOp> support =
-      parseSourceString<ModuleOp>(kSupport, config, "attn-support");
+      parseSourceString<ModuleOp>(text, config, "attn-support");
   if (!support)
     return failure();
   for (Operation &op : llvm::make_early_inc_range(*support->getBody())) {
@@ -93,6 +126,29 @@ LogicalResult ExportEntries::addSupport(SymbolTable &symbols) {
       symbols.erase(old);
     op.remove();
     symbols.insert(&op, getOperation().getBody()->end());
+  }
+  return success();
+}
+
+/// Follows every allocation by the request for large pages.
+LogicalResult ExportEntries::useLargePages(SymbolTable &symbols) {
+  SmallVector<LLVM::CallOp> allocations;
+  getOperation().walk([&](LLVM::CallOp call) {
+    if (call.getCallee() == "malloc")
+      allocations.push_back(call);
+  });
+  llvm::Triple triple(llvm::sys::getProcessTriple());
+  if (allocations.empty() || !triple.isOSLinux())
+    return success();
+  if (failed(addSupport(kLargePages, symbols)))
+    return failure();
+  for (LLVM::CallOp call : allocations) {
+    OpBuilder builder(call->getContext());
+    builder.setInsertionPointAfter(call);
+    LLVM::CallOp::create(builder, call.getLoc(), TypeRange(),
+                         "attn_use_large_pages",
+                         ValueRange{call.getResult(), call.getOperand(0)});
+    ++numLargePages;
   }
   return success();
 }
@@ -216,7 +272,7 @@ void ExportEntries::runOnOperation() {
         !function.getName().starts_with("_mlir_ciface_"))
       entries.push_back(function);
   SymbolTable symbols(module);
-  if (failed(addSupport(symbols)))
+  if (failed(addSupport(kSupport, symbols)) || failed(useLargePages(symbols)))
     return signalPassFailure();
   for (LLVM::LLVMFuncOp function : entries) {
     if (!symbols.lookup(("_mlir_ciface_" + function.getName()).str())) {

@@ -40,6 +40,20 @@ module attributes {attn.cpu = "x86-64-v3", attn.cpu_features = "+avx2"} {
 
 // -----
 
+// Every allocation is followed by the request for large pages.
+// CHECK-LABEL: llvm.func @allocates
+// CHECK:         %[[MEMORY:.*]] = llvm.call @malloc(%[[BYTES:.*]]) :
+// CHECK-NEXT:    llvm.call @attn_use_large_pages(%[[MEMORY]], %[[BYTES]])
+// CHECK:       llvm.func internal @attn_use_large_pages
+// CHECK:         llvm.call @madvise
+llvm.func @malloc(i64) -> !llvm.ptr
+llvm.func @allocates(%bytes: i64) -> !llvm.ptr {
+  %memory = llvm.call @malloc(%bytes) : (i64) -> !llvm.ptr
+  llvm.return %memory : !llvm.ptr
+}
+
+// -----
+
 // CHECK-NOT: attn_entry
 llvm.func @negative_not_an_entry() {
   llvm.return

@@ -17,6 +17,7 @@ def AttnCPUExportEntriesPass : Pass<"attn-cpu-export-entries", "::mlir::ModuleOp
     For every entry: `attn_entry_NAME(arguments, results) -> i32`, which calls it and keeps the text of a failure for
     `attn_last_error`; and `attn_shape_NAME`, which gives the extents of results. The manifest describes both.
     Also the serial loop that `attn_parallel_for` points to at first. All else becomes internal to the library.
+    On Linux, memory of more than 8 MiB is asked for in pages of 2 MiB.
 
     ```mlir
     llvm.func @main(%status: !llvm.ptr) attributes {attn.entry} {
@@ -34,7 +35,8 @@ def AttnCPUExportEntriesPass : Pass<"attn-cpu-export-entries", "::mlir::ModuleOp
     ```
   }];
   let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
-  let statistics = [Statistic<"numEntries", "num-entries", "Number of functions exported">];
+  let statistics = [Statistic<"numEntries", "num-entries", "Number of functions exported">,
+                    Statistic<"numLargePages", "num-large-pages", "Number of allocations that may get large pages">];
 }
 
 def AttnCPULowerAssertPass : Pass<"attn-cpu-lower-assert", "::mlir::ModuleOp"> {
