@@ -14,8 +14,8 @@ using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::nvvm;
 
-void attn::nvvm::placeThread(OpBuilder &b, Location loc, gpu::LaunchOp launch,
-                             Kernel &kernel) {
+Value attn::nvvm::placeThread(OpBuilder &b, Location loc, gpu::LaunchOp launch,
+                              ThreadPosition &at) {
   IndexMath math(b, loc);
   Value thread = launch.getThreadIds().x;
   auto quotient = [&](Value x, int64_t y) {
@@ -24,7 +24,6 @@ void attn::nvvm::placeThread(OpBuilder &b, Location loc, gpu::LaunchOp launch,
   auto rest = [&](Value x, int64_t y) {
     return b.createOrFold<arith::RemUIOp>(loc, x, math.index(y));
   };
-  ThreadPosition &at = kernel.at;
   at.thread = thread;
   at.warp = quotient(thread, FragmentBuilder::lanes);
   at.lane = rest(thread, FragmentBuilder::lanes);
@@ -35,12 +34,12 @@ void attn::nvvm::placeThread(OpBuilder &b, Location loc, gpu::LaunchOp launch,
   auto type = MemRefType::get({ShapedType::kDynamic}, b.getI8Type(),
                               MemRefLayoutAttrInterface(), space);
   Value shared = gpu::DynamicSharedMemoryOp::create(b, loc, type);
-  kernel.dynamicShared = shared;
   Value address =
       memref::ExtractAlignedPointerAsIndexOp::create(b, loc, shared);
   address = arith::IndexCastOp::create(b, loc, b.getI64Type(), address);
   at.shared = LLVM::IntToPtrOp::create(
       b, loc, LLVM::LLVMPointerType::get(b.getContext(), 3), address);
+  return shared;
 }
 
 static void buildLaunch(OpBuilder &b, Location loc, StringRef name,
@@ -59,7 +58,7 @@ static void buildLaunch(OpBuilder &b, Location loc, StringRef name,
   launch.setFunctionAttr(FlatSymbolRefAttr::get(b.getContext(), name));
   Operation *sharedSize = launch.getDynamicSharedMemorySize().getDefiningOp();
   b.setInsertionPointToStart(&launch.getBody().front());
-  placeThread(b, loc, launch, kernel);
+  kernel.dynamicShared = placeThread(b, loc, launch, kernel.at);
   body(kernel, launch.getBlockIds().x);
   gpu::TerminatorOp::create(b, loc);
   sharedSize->setAttr("value", b.getI32IntegerAttr(kernel.sharedBytes));

@@ -15,9 +15,9 @@
 
 namespace mlir::attn::nvvm {
 
-/// Sets where the thread stands, and the block's shared memory.
-void placeThread(OpBuilder &b, Location loc, gpu::LaunchOp launch,
-                 Kernel &kernel);
+/// Sets where the thread stands, and gives the block's shared memory as bytes.
+Value placeThread(OpBuilder &b, Location loc, gpu::LaunchOp launch,
+                  ThreadPosition &at);
 
 /// Launches `blocks` blocks of `warps` warps, if there are any; `name` is the
 /// stem of the kernel's name. The body is given the block's number.

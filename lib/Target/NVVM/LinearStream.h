@@ -91,8 +91,6 @@ private:
                     SmallVectorImpl<Value> &denominators,
                     function_ref<void(int64_t step, const Operand &)> use);
   Operand splitExact(ArrayRef<Value> values);
-  Accumulator multiplyExact(const Operand &left, const Operand &right,
-                            Accumulator sum);
   Operand loadState(int64_t step, int64_t column);
   SmallVector<Operand> loadValues(const SharedTile &raw, int64_t key,
                                   int64_t column);

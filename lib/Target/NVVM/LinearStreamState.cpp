@@ -73,15 +73,6 @@ Operand LinearStream::splitExact(ArrayRef<Value> values) {
   return operand;
 }
 
-/// sum + left * right, the right-hand side being exact where it is one number.
-Accumulator LinearStream::multiplyExact(const Operand &left,
-                                        const Operand &right, Accumulator sum) {
-  Type f32 = f.b.getF32Type();
-  if (right.low.empty() && !left.low.empty())
-    sum = f.multiply(exact(left.low), right, sum, f32);
-  return f.multiply(left, right, sum, f32);
-}
-
 /// Features of 16 keys as left operands whose rows are 16 features, `from`
 /// being the lane's place; their sums are added to the norms.
 SmallVector<Operand>
@@ -138,7 +129,7 @@ void LinearStream::updateRows(Value feature, const SharedTile &values) {
       for (int64_t part = 0; part < 2; ++part)
         for (int64_t n = 0; n < 2; ++n)
           sums[e + n] =
-              multiplyExact(left[part], right[2 * part + n], sums[e + n]);
+              f.multiply(left[part], right[2 * part + n], sums[e + n], f32);
       holdBack();
     }
     for (const Accumulator &part : sums)

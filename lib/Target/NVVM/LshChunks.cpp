@@ -229,7 +229,6 @@ void ChunkEmitter::stageKeys(Value first, Value to) {
 
 /// All tiles of keys; the next is on its way while one is worked on.
 SoftmaxState ChunkEmitter::emitTiles(const SoftmaxState &state) {
-  Value zero = f.index(0);
   stageQueries();
   stageKeys(firstKey, kernel.at.shared);
   if (plan.queryInRegisters) {
@@ -243,27 +242,12 @@ SoftmaxState ChunkEmitter::emitTiles(const SoftmaxState &state) {
     // The second stage is written next.
     f.barrier();
   }
-  SmallVector<Value> carried = state.flatten();
-  carried.push_back(zero); // where the stage to read begins
-  carried = f.forLoop(firstKey, endKey, plan.keyTile, carried,
-                      [&](Value first, ValueRange values) {
-                        Value at = values.back();
-                        Value other = f.sub(f.index(plan.stageBytes()), at);
-                        finishStaging(f);
-                        f.barrier();
-                        Value next = f.add(first, plan.keyTile);
-                        f.ifThen(f.less(next, endKey), [&] {
-                          stageKeys(next, f.offset(kernel.at.shared, other));
-                        });
-                        SmallVector<Value> after =
-                            emitTile(first, f.offset(kernel.at.shared, at),
-                                     state.with(values.drop_back()))
-                                .flatten();
-                        after.push_back(other);
-                        return after;
-                      });
-  carried.pop_back();
-  return state.with(carried);
+  return state.with(walkTiles(
+      f, firstKey, endKey, plan.keyTile, plan.stageBytes(), state.flatten(),
+      [&](Value next, Value base) { stageKeys(next, base); },
+      [&](Value first, Value base, ValueRange carried) {
+        return emitTile(first, base, state.with(carried)).flatten();
+      }));
 }
 
 void ChunkEmitter::emit() {

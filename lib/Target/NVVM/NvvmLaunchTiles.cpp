@@ -291,7 +291,7 @@ void Launcher::buildLaunch(ArrayRef<Value> bounds, Value tasks) {
   Operation *sharedSize = launch.getDynamicSharedMemorySize().getDefiningOp();
   Block &body = launch.getBody().front();
   b.setInsertionPointToStart(&body);
-  placeThread(b, loc, launch, kernel);
+  kernel.dynamicShared = placeThread(b, loc, launch, kernel.at);
   // The last dimension runs fastest: blocks that start together share keys.
   IndexMath math(b, loc);
   SmallVector<Value> ids = delinearise(math, launch.getBlockIds().x, bounds);

@@ -227,29 +227,16 @@ SoftmaxState OnlineEmitter::emitTiles(const SoftmaxState &state) {
     loadQuery();
   if (relative)
     relative->stageFirst();
-  SmallVector<Value> carried = state.flatten();
-  carried.push_back(zero); // where the stage to read begins
-  carried = f.forLoop(zero, numKeys, keyTile, carried,
-                      [&](Value firstKey, ValueRange values) {
-                        Value at = values.back();
-                        Value other = f.sub(f.index(stageBytes), at);
-                        finishStaging(f);
-                        f.barrier();
-                        Value next = f.add(firstKey, keyTile);
-                        f.ifThen(f.less(next, numKeys), [&] {
-                          if (relative)
-                            relative->stageNext(next);
-                          stageKeys(next, f.offset(kernel.at.shared, other));
-                        });
-                        SmallVector<Value> after =
-                            emitTile(firstKey, f.offset(kernel.at.shared, at),
-                                     state.with(values.drop_back()))
-                                .flatten();
-                        after.push_back(other);
-                        return after;
-                      });
-  carried.pop_back();
-  return state.with(carried);
+  return state.with(walkTiles(
+      f, zero, numKeys, keyTile, stageBytes, state.flatten(),
+      [&](Value next, Value base) {
+        if (relative)
+          relative->stageNext(next);
+        stageKeys(next, base);
+      },
+      [&](Value firstKey, Value base, ValueRange carried) {
+        return emitTile(firstKey, base, state.with(carried)).flatten();
+      }));
 }
 
 void OnlineEmitter::emit() {

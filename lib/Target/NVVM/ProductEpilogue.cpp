@@ -9,6 +9,8 @@
 
 #include "ProductEpilogue.h"
 
+#include "Launch.h"
+
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
@@ -88,7 +90,7 @@ ProductEpilogue::Line ProductEpilogue::lineAt(Value flat,
     line.exists = f.less(flat, count);
     flat = f.min(flat, f.sub(count, f.index(together)));
   }
-  line.digits = digitsOf(f, flat, extents);
+  line.digits = delinearise(f, flat, extents);
   return line;
 }
 
@@ -151,7 +153,7 @@ ProductEpilogue::Point ProductEpilogue::expand(memref::ExpandShapeOp op,
       for (int64_t i : indices)
         extents.push_back(
             getValueOrCreateConstantIndexOp(f.b, f.loc, sizes[i]));
-      found = expanded.insert({key, digitsOf(f, at[number], extents)}).first;
+      found = expanded.insert({key, delinearise(f, at[number], extents)}).first;
     }
     for (auto [i, digit] : llvm::zip_equal(indices, found->second))
       result[i] = digit;

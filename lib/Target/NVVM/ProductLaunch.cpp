@@ -7,6 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Launch.h"
 #include "ProductEpilogue.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -35,7 +36,7 @@ private:
   }
   Value count(ArrayRef<unsigned> dims);
   void buildLaunch(Value tasks);
-  void placeThread(gpu::LaunchOp launch);
+  void placeWarp(gpu::LaunchOp launch);
   void placeBlock(FragmentBuilder &f, Value task);
   void emit(FragmentBuilder &f);
   DepthPosition depthAt(FragmentBuilder &f, Value step);
@@ -122,7 +123,7 @@ void ProductLauncher::buildLaunch(Value tasks) {
   launch.setFunctionAttr(FlatSymbolRefAttr::get(b.getContext(), "product"));
   Operation *sharedSize = launch.getDynamicSharedMemorySize().getDefiningOp();
   b.setInsertionPointToStart(&launch.getBody().front());
-  placeThread(launch);
+  placeWarp(launch);
   FragmentBuilder f(b, loc, at, products);
   placeBlock(f, launch.getBlockIds().x);
   emit(f);
@@ -130,32 +131,14 @@ void ProductLauncher::buildLaunch(Value tasks) {
   sharedSize->setAttr("value", b.getI32IntegerAttr(tile.stages * slotBytes()));
 }
 
-void ProductLauncher::placeThread(gpu::LaunchOp launch) {
-  at.thread = launch.getThreadIds().x;
-  auto quotient = [&](Value x, int64_t y) {
-    return b.createOrFold<arith::DivUIOp>(loc, x, index(y));
-  };
-  auto rest = [&](Value x, int64_t y) {
-    return b.createOrFold<arith::RemUIOp>(loc, x, index(y));
-  };
-  at.warp = quotient(at.thread, FragmentBuilder::lanes);
-  at.lane = rest(at.thread, FragmentBuilder::lanes);
-  at.group = quotient(at.lane, 4);
-  at.quad = rest(at.lane, 4);
-  auto space = gpu::AddressSpaceAttr::get(
-      b.getContext(), gpu::GPUDialect::getWorkgroupAddressSpace());
-  auto type = MemRefType::get({ShapedType::kDynamic}, b.getI8Type(),
-                              MemRefLayoutAttrInterface(), space);
-  Value shared = gpu::DynamicSharedMemoryOp::create(b, loc, type);
-  Value address =
-      memref::ExtractAlignedPointerAsIndexOp::create(b, loc, shared);
-  address = arith::IndexCastOp::create(b, loc, b.getI64Type(), address);
-  at.shared = LLVM::IntToPtrOp::create(
-      b, loc, LLVM::LLVMPointerType::get(b.getContext(), 3), address);
-  warpRow = IndexMath(b, loc).mul(quotient(at.warp, tile.warpsAcross()),
-                                  tile.warpRows);
-  warpColumn = IndexMath(b, loc).mul(rest(at.warp, tile.warpsAcross()),
-                                     tile.warpColumns);
+void ProductLauncher::placeWarp(gpu::LaunchOp launch) {
+  placeThread(b, loc, launch, at);
+  IndexMath math(b, loc);
+  Value across = math.index(tile.warpsAcross());
+  Value down = b.createOrFold<arith::DivUIOp>(loc, at.warp, across),
+        along = b.createOrFold<arith::RemUIOp>(loc, at.warp, across);
+  warpRow = math.mul(down, tile.warpRows);
+  warpColumn = math.mul(along, tile.warpColumns);
 }
 
 /// Blocks that run together have few different rows and columns of tiles: the
@@ -164,7 +147,7 @@ void ProductLauncher::placeBlock(FragmentBuilder &f, Value task) {
   constexpr int64_t together = 8;
   Value across = f.ceilDiv(columns, tile.columns),
         down = f.ceilDiv(rows, tile.rows);
-  SmallVector<Value> ids = digitsOf(f, task, {batch, f.mul(across, down)});
+  SmallVector<Value> ids = delinearise(f, task, {batch, f.mul(across, down)});
   Value inBatch = ids[1], perStrip = f.mul(across, together);
   auto quotient = [&](Value x, Value y) {
     return f.b.createOrFold<arith::DivUIOp>(f.loc, x, y);
@@ -182,7 +165,7 @@ void ProductLauncher::placeBlock(FragmentBuilder &f, Value task) {
   SmallVector<Value> extents;
   for (unsigned dim : p.batch)
     extents.push_back(place.extents[dim]);
-  place.batch = digitsOf(f, ids[0], extents);
+  place.batch = delinearise(f, ids[0], extents);
   left.emplace(f, place, p.left, p.rows, tile.rows, firstRow, rows);
   right.emplace_back(f, place, p.right, p.columns, tile.columns, firstColumn,
                      columns);
@@ -196,7 +179,7 @@ DepthPosition ProductLauncher::depthAt(FragmentBuilder &f, Value step) {
   for (unsigned dim : ArrayRef(p.depth).drop_back())
     bounds.push_back(place.extents[dim]);
   bounds.push_back(innerSteps);
-  SmallVector<Value> digits = digitsOf(f, step, bounds);
+  SmallVector<Value> digits = delinearise(f, step, bounds);
   Value first = f.mul(digits.pop_back_val(), tile.depth);
   return {std::move(digits), first};
 }

@@ -8,6 +8,7 @@
 
 #include "ProductPanel.h"
 
+#include "Launch.h"
 #include "Staging.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -88,20 +89,6 @@ Value GlobalBuffer::pointer(FragmentBuilder &f, ValueRange indices) const {
   for (auto [one, stride] : llvm::zip_equal(indices, strides))
     elements = f.add(elements, f.mul(one, stride));
   return toGlobalPointer(f, f.add(base, f.mul(elements, elementBytes())));
-}
-
-SmallVector<Value> attn::nvvm::digitsOf(FragmentBuilder &f, Value flat,
-                                        ArrayRef<Value> extents) {
-  SmallVector<Value> digits(extents.size());
-  for (size_t i = extents.size(); i-- > 0;) {
-    if (i == 0) {
-      digits[i] = flat;
-      break;
-    }
-    digits[i] = f.b.createOrFold<arith::RemUIOp>(f.loc, flat, extents[i]);
-    flat = f.b.createOrFold<arith::DivUIOp>(f.loc, flat, extents[i]);
-  }
-  return digits;
 }
 
 //===----------------------------------------------------------------------===//
@@ -187,7 +174,8 @@ ProductPanel::Piece ProductPanel::makePiece(Value number) {
   auto move = [&](unsigned dim, Value by) {
     elements = f.add(elements, f.mul(by, strideOf(dim)));
   };
-  for (auto [dim, digit] : llvm::zip_equal(lines, digitsOf(f, line, extents)))
+  for (auto [dim, digit] :
+       llvm::zip_equal(lines, delinearise(f, line, extents)))
     move(dim, digit);
   for (auto [dim, digit] : llvm::zip_equal(place.product->batch, place.batch))
     move(dim, digit);

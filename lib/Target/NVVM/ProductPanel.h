@@ -30,10 +30,6 @@ struct GlobalBuffer {
 /// be aligned to their size, at most 16 bytes; 0 if neighbours are not there.
 int64_t alignedElements(Value memref, unsigned position);
 
-/// The digits of `flat`, the last of which runs fastest.
-SmallVector<Value> digitsOf(FragmentBuilder &f, Value flat,
-                            ArrayRef<Value> extents);
-
 /// Where a step begins in the dimensions of the depth.
 struct DepthPosition {
   SmallVector<Value> outer; ///< of all dimensions but the last

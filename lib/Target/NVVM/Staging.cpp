@@ -235,3 +235,28 @@ void attn::nvvm::commitStaging(FragmentBuilder &f) {
 void attn::nvvm::finishStaging(FragmentBuilder &f) {
   NVVM::CpAsyncWaitGroupOp::create(f.b, f.loc, 0);
 }
+
+SmallVector<Value>
+attn::nvvm::walkTiles(FragmentBuilder &f, Value from, Value to, int64_t step,
+                      int64_t stageBytes, ValueRange carried,
+                      function_ref<void(Value first, Value base)> stageNext,
+                      function_ref<SmallVector<Value>(Value first, Value base,
+                                                      ValueRange carried)>
+                          body) {
+  SmallVector<Value> values(carried);
+  values.push_back(f.index(0)); // where the stage to read begins
+  values = f.forLoop(from, to, step, values, [&](Value first, ValueRange old) {
+    Value at = old.back(), other = f.sub(f.index(stageBytes), at);
+    finishStaging(f);
+    f.barrier();
+    Value next = f.add(first, step);
+    f.ifThen(f.less(next, to),
+             [&] { stageNext(next, f.offset(f.at.shared, other)); });
+    SmallVector<Value> after =
+        body(first, f.offset(f.at.shared, at), old.drop_back());
+    after.push_back(other);
+    return after;
+  });
+  values.pop_back();
+  return values;
+}

@@ -59,6 +59,7 @@ struct RowOrigin {
 /// need them: unrolled, addresses are kept from one tile to the next.
 void stage(FragmentBuilder &f, const SharedTile &tile, const GlobalRows &source,
            function_ref<RowOrigin(Value row)> origin, bool isLoop = false);
+
 /// Where 4 bytes come from: an address in bounds whether they are there or not.
 struct WordOrigin {
   Value isThere, address;
@@ -68,14 +69,28 @@ struct WordOrigin {
 /// side by side in shared memory.
 void stageWords(FragmentBuilder &f, Value to, int64_t count,
                 function_ref<WordOrigin(Value word)> origin);
+
 /// Writes rows [first, first + count) of the tile, which the warp has written,
 /// to memory that `GlobalRows::isAsync` says can take 16 bytes at once.
 void unstage(FragmentBuilder &f, const SharedTile &tile, Value first,
              int64_t count, const GlobalRows &target,
              function_ref<RowOrigin(Value row)> place);
+
 /// Ends a group of copies, and waits for all groups of this thread.
 void commitStaging(FragmentBuilder &f);
 void finishStaging(FragmentBuilder &f);
+
+/// Walks over tiles of `step` from `from` to `to` in two stages of `stageBytes`
+/// at the beginning of shared memory: while `body` works on one tile, with what
+/// it carries, the next is on its way by `stageNext`. Both are given where the
+/// tile begins and where its stage does. The first tile was staged before.
+SmallVector<Value>
+walkTiles(FragmentBuilder &f, Value from, Value to, int64_t step,
+          int64_t stageBytes, ValueRange carried,
+          function_ref<void(Value first, Value base)> stageNext,
+          function_ref<SmallVector<Value>(Value first, Value base,
+                                          ValueRange carried)>
+              body);
 
 } // namespace mlir::attn::nvvm
 
