@@ -116,6 +116,18 @@ std::pair<Value, Value> KernelBuilder::butterfly(Value x, Value y,
           vector::ShuffleOp::create(b, loc, x, y, high)};
 }
 
+Value KernelBuilder::reduceMax(Value vector) {
+  for (int64_t half = cast<VectorType>(vector.getType()).getNumElements() / 2;
+       half > 0; half /= 2) {
+    SmallVector<int64_t> low = llvm::to_vector(llvm::seq<int64_t>(half)),
+                         high = llvm::to_vector(
+                             llvm::seq<int64_t>(half, 2 * half));
+    vector = maxf(vector::ShuffleOp::create(b, loc, vector, vector, low),
+                  vector::ShuffleOp::create(b, loc, vector, vector, high));
+  }
+  return vector::ExtractOp::create(b, loc, vector, 0);
+}
+
 Value KernelBuilder::exp2(Value x, Value lowered) {
   bool isScalar = !isa<VectorType>(x.getType());
   Type element = getElementTypeOrSelf(x.getType());

@@ -19,6 +19,11 @@ func.func @pack_panels(%k: memref<?x64xf32>, %dest: memref<8x64x32xf32>) {
 // CHECK-LABEL: func.func @step
 // CHECK-NOT: attn.online_packed
 // CHECK: vector.fma
+// The maximum of a row by halves, not lane after lane.
+// CHECK-NOT: vector.reduction <max
+// CHECK: vector.shuffle %[[TOP:.*]], %[[TOP]] [0, 1, 2, 3, 4, 5, 6, 7] : vector<16xf32>
+// CHECK: vector.shuffle %[[TOP]], %[[TOP]] [8, 9, 10, 11, 12, 13, 14, 15] : vector<16xf32>
+// CHECK-NOT: vector.reduction <max
 func.func @step(%q: memref<1x96x64xf32>, %k: memref<8x64x32xf32>, %v: memref<?x64xf32>,
                 %acc: memref<1x96x64xf32>, %max: memref<1x96xf32>, %sum: memref<1x96xf32>, %z: index, %n: index) {
   attn.online_packed ins(%q, %k, %v : memref<1x96x64xf32>, memref<8x64x32xf32>, memref<?x64xf32>)

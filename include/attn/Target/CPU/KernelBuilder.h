@@ -79,10 +79,10 @@ public:
     return vector::ReductionOp::create(b, loc, vector::CombiningKind::ADD,
                                        vector, arith::FastMathFlags::reassoc);
   }
-  Value reduceMax(Value vector) {
-    return vector::ReductionOp::create(b, loc, vector::CombiningKind::MAXNUMF,
-                                       vector);
-  }
+  /// The largest of a vector's lanes, a power of two of them; any of them where
+  /// one is NaN. By halves too, which LLVM does for a reduction only if told
+  /// that there is no NaN.
+  Value reduceMax(Value vector);
   /// A step of a butterfly over two vectors, `half` being a power of two: the
   /// lanes of both whose number lacks that bit, and those that have it.
   std::pair<Value, Value> butterfly(Value x, Value y, int64_t half);
