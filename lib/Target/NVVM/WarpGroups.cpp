@@ -27,10 +27,14 @@ constexpr int64_t kSharedLimit = 227 * 1024;
 /// What a multiprocessor has, of which every block takes a part for itself.
 constexpr int64_t kSharedOfAll = 228 * 1024, kSharedOfSystem = 1024;
 /// Registers of a lane of the producer, of one of two consumers in a block, and
-/// of the only consumer of one of two blocks. A multiprocessor has 512 for a
-/// lane of all its warp groups.
-constexpr int64_t kProducerRegisters = 56, kConsumerRegisters = 224,
-                  kOnlyConsumerRegisters = 200;
+/// of the only consumer of one of two blocks.
+struct RegisterPlan {
+  int64_t producer, consumer, onlyConsumer;
+};
+/// A multiprocessor has 512 for a lane of all its warp groups. Copies through
+/// tensor maps take few.
+constexpr RegisterPlan kRegisters = {56, 224, 200},
+                       kRegistersWithMaps = {24, 240, 232};
 constexpr int64_t kMostColumns = 256, kMostStages = 3;
 /// Fewer rows leave a warp group with less to do than four warps of mma.sync.
 constexpr int64_t kFewestRows = 49;
@@ -82,6 +86,37 @@ std::string findObstacle(OnlineAttentionOp op) {
   return "";
 }
 
+void planCopies(OnlineAttentionOp op, WarpGroupPlan &plan) {
+  Operation *kernel = op->getParentOp();
+  auto planOne = [&](OperandCopies &copies, Value operand) {
+    if (copies.obstacle.empty())
+      copies.obstacle = findMapObstacle(operand, copies.shape, kernel);
+  };
+  auto position = [&](unsigned index, unsigned dim) {
+    return SoftmaxUpdate::positionOf(mapOf(op, index), dim);
+  };
+  auto acc = cast<MemRefType>(op.getAcc().getType());
+  int64_t groups = acc.getDimSize(0), rows = plan.queryTile({}).rows;
+  TileShape &queries = plan.queryCopies.shape;
+  queries = {position(0, D::kHeadSize), position(0, D::kQuery), std::nullopt,
+             groups > 1 ? acc.getDimSize(1) : rows, groups};
+  if (mapOf(op, 0).isFunctionOfDim(D::kGroup))
+    queries.groupPosition = position(0, D::kGroup);
+  if (queries.rows * queries.groups != rows)
+    plan.queryCopies.obstacle =
+        llvm::formatv("{0} groups of {1} rows are no tile of {2}", groups,
+                      queries.rows, rows);
+  planOne(plan.queryCopies, op.getQuery());
+  plan.keyCopies.shape = {position(1, D::kHeadSize), position(1, D::kKey),
+                          std::nullopt, plan.keyTile, 1};
+  planOne(plan.keyCopies, op.getKey());
+  plan.valueCopies.shape = {position(2, D::kValueSize), position(2, D::kKey),
+                            std::nullopt, plan.keyTile, 1};
+  if (op.getKeyValid())
+    plan.valueCopies.obstacle = "values of keys that are not valid become zero";
+  planOne(plan.valueCopies, op.getValue());
+}
+
 /// 128 keys, where registers last for their scores beside the accumulators.
 int64_t chooseKeyTile(OnlineAttentionOp op, int64_t columns, int64_t blocks) {
   constexpr int64_t fewColumns = 64, manyColumns = 128;
@@ -131,6 +166,7 @@ attn::nvvm::planWarpGroups(ArrayRef<Operation *> ops, std::string &reason) {
   // beside products of the other.
   plan.blocks = plan.consumers == 1 ? 2 : 1;
   plan.keyTile = chooseKeyTile(op, columns, plan.blocks);
+  planCopies(op, plan);
   if (chooseStages(plan))
     return plan;
   plan.blocks = 1;
@@ -138,6 +174,19 @@ attn::nvvm::planWarpGroups(ArrayRef<Operation *> ops, std::string &reason) {
     return plan;
   reason = "too little shared memory for two tiles of keys and values";
   return std::nullopt;
+}
+
+void attn::nvvm::createMaps(OpBuilder &host, ArrayRef<Operation *> ops,
+                            WarpGroupPlan &plan) {
+  auto online = cast<OnlineAttentionOp>(
+      *llvm::find_if(ops, llvm::IsaPred<OnlineAttentionOp>));
+  auto create = [&](OperandCopies &copies, Value operand) {
+    if (copies.useMap())
+      copies.map = createMap(host, operand, copies.shape);
+  };
+  create(plan.queryCopies, online.getQuery());
+  create(plan.keyCopies, online.getKey());
+  create(plan.valueCopies, online.getValue());
 }
 
 namespace {
@@ -151,7 +200,7 @@ public:
   void emitProducer(ThreadPosition at) {
     Kernel kernel;
     kernel.at = at;
-    setRegisters(kernel, kProducerRegisters, /*isMore=*/false);
+    setRegisters(kernel, registers().producer, /*isMore=*/false);
     for (Operation *op : copyBody()) {
       OpBuilder builder(op);
       if (auto online = dyn_cast<OnlineAttentionOp>(op))
@@ -164,8 +213,8 @@ public:
     Kernel kernel;
     kernel.at = at;
     setRegisters(kernel,
-                 plan.consumers > 1 ? kConsumerRegisters
-                                    : kOnlyConsumerRegisters,
+                 plan.consumers > 1 ? registers().consumer
+                                    : registers().onlyConsumer,
                  /*isMore=*/true);
     SmallVector<Operation *> ops = copyBody();
     for (Operation *op : ops)
@@ -182,6 +231,9 @@ public:
   }
 
 private:
+  const RegisterPlan &registers() const {
+    return plan.useMaps() ? kRegistersWithMaps : kRegisters;
+  }
   void setRegisters(Kernel &kernel, int64_t count, bool isMore) {
     // The only consumer of the only block has all registers from the start.
     if (plan.consumers == 1 && plan.blocks == 1)

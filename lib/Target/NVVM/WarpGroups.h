@@ -10,9 +10,21 @@
 #define ATTN_LIB_TARGET_NVVM_WARPGROUPS_H
 
 #include "Kernel.h"
-#include "WarpGroupBuilder.h"
+#include "TensorMaps.h"
 
 namespace mlir::attn::nvvm {
+
+/// How an operand gets into shared memory: by copies through a tensor map, or
+/// for the reason given by all threads of the producer.
+struct OperandCopies {
+  TileShape shape;
+  std::string obstacle;
+  Value map; ///< of createMaps
+
+  bool useMap() const { return obstacle.empty(); }
+  /// Arrivals of a tile.
+  int64_t arrivals() const { return useMap() ? 1 : WarpGroupBuilder::threads; }
+};
 
 /// How a kernel for warp groups is laid out.
 struct WarpGroupPlan {
@@ -20,6 +32,11 @@ struct WarpGroupPlan {
   int64_t keyTile = 0, stages = 0;
   int64_t blocks = 1;                  ///< on a multiprocessor at once
   int64_t headSize = 0, valueSize = 0; ///< of products: multiples of 16
+  OperandCopies queryCopies, keyCopies, valueCopies;
+
+  bool useMaps() const {
+    return queryCopies.useMap() && keyCopies.useMap() && valueCopies.useMap();
+  }
 
   int64_t threads() const {
     return (consumers + 1) * WarpGroupBuilder::threads;
@@ -45,6 +62,10 @@ struct WarpGroupPlan {
 /// The layout for a kernel of `ops`, or nothing and why not.
 std::optional<WarpGroupPlan> planWarpGroups(ArrayRef<Operation *> ops,
                                             std::string &reason);
+
+/// Has the host encode the maps that the plan wants.
+void createMaps(OpBuilder &host, ArrayRef<Operation *> ops,
+                WarpGroupPlan &plan);
 
 /// The parts of attn.online_attention: who brings keys and values, and who
 /// multiplies. `kernel.at.shared` is aligned for swizzled tiles.
