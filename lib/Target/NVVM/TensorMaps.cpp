@@ -57,6 +57,13 @@ static std::optional<int64_t> firstColumn(const TensorPart &part,
   return sum;
 }
 
+bool TensorPart::hasMapOf(const TensorPart &other,
+                          unsigned columnPosition) const {
+  unsigned column = dims[columnPosition];
+  return tensor == other.tensor && dims == other.dims &&
+         firstColumn(*this, column) == firstColumn(other, column);
+}
+
 static int64_t countColumns(Value operand, const TileShape &shape) {
   return cast<MemRefType>(operand.getType()).getDimSize(shape.columnPosition);
 }

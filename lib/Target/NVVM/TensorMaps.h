@@ -23,6 +23,8 @@ struct TensorPart {
   bool isDense = true; ///< neighbours in the operand are neighbours in `tensor`
 
   static TensorPart find(Value memref);
+  /// Whether one map can do for operands of both.
+  bool hasMapOf(const TensorPart &other, unsigned columnPosition) const;
 };
 
 /// What a tile is made of: columns that lie side by side, rows of one dimension

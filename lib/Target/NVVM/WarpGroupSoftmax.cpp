@@ -65,26 +65,30 @@ private:
 class Producer : SoftmaxUpdate {
 public:
   Producer(OpBuilder &b, OnlineAttentionOp op, Kernel &kernel,
-           const WarpGroupPlan &plan)
-      : SoftmaxUpdate(b, op, kernel), plan(plan), groups(f), ring(f, plan),
-        queries(*this, plan.queryCopies, op.getQuery()),
+           const WarpGroupPlan &plan, RingPosition &at)
+      : SoftmaxUpdate(b, op, kernel), plan(plan), at(at), groups(f),
+        ring(f, plan), queries(*this, plan.queryCopies, op.getQuery()),
         keys(*this, plan.keyCopies, op.getKey()),
         values(*this, plan.valueCopies, op.getValue()) {}
 
   void emit() {
     // One thread of the first warp makes the copies that one thread can.
-    isLeader = f.both(f.less(kernel.at.thread, f.index(FragmentBuilder::lanes)),
-                      groups.elect());
+    if (!at.isLeader)
+      at.isLeader =
+          f.both(f.less(kernel.at.thread, f.index(FragmentBuilder::lanes)),
+                 groups.elect());
     Value isAny = f.less(f.index(0), numKeys);
-    f.ifThen(isAny, [&] {
-      prefetchMaps();
-      copy(queries, ring.queries(), f.index(0), ring.queryFull(),
-           [&](Value row) { return queryOrigin(row); });
-      if (keys.copier && values.copier)
-        asLeader([&] { emitTiles(); });
-      else
-        emitTiles();
+    if (plan.ranges == 1)
+      f.ifThen(isAny, [&] { begin(); });
+    else if (at.range == 0)
+      begin();
+    bool byLeader = keys.copier && values.copier;
+    Value isActive = byLeader ? f.both(at.isLeader, isAny) : isAny;
+    SmallVector<Value> next = f.ifElse(isActive, {at.stage, at.parity}, [&] {
+      isAlone = byLeader;
+      return emitTiles();
     });
+    at = {at.range + 1, next[0], next[1], at.isLeader};
   }
 
 private:
@@ -92,7 +96,8 @@ private:
   struct Source {
     Source(Producer &producer, const OperandCopies &copies, Value operand) {
       if (copies.useMap())
-        copier.emplace(producer.f, copies.map, operand, copies.shape);
+        copier.emplace(producer.f, copies.maps[producer.at.range], operand,
+                       copies.shape);
       else
         rows.emplace(producer.f, operand, copies.shape.columnPosition);
     }
@@ -104,16 +109,19 @@ private:
     if (isAlone)
       return body();
     isAlone = true;
-    f.ifThen(isLeader, body);
+    f.ifThen(at.isLeader, body);
     isAlone = false;
   }
 
-  void prefetchMaps() {
+  /// Queries are there for all ranges.
+  void begin() {
     asLeader([&] {
       for (Source *source : {&queries, &keys, &values})
         if (source->copier)
           source->copier->prefetchMap();
     });
+    copy(queries, ring.queries(), f.index(0), ring.queryFull(),
+         [&](Value row) { return queryOrigin(row); });
   }
 
   /// Copies a tile, and arrives at `full` when that is done.
@@ -125,13 +133,13 @@ private:
     groups.arriveAfterCopies(full);
   }
 
-  void emitTiles() {
-    f.forLoop(f.index(0), numKeys, plan.keyTile, {f.index(0), f.i32(0)},
-              [&](Value firstKey, ValueRange carried) {
-                fill(firstKey, carried[0], carried[1]);
-                auto [stage, parity] = ring.next(carried[0], carried[1]);
-                return SmallVector<Value>{stage, parity};
-              });
+  SmallVector<Value> emitTiles() {
+    return f.forLoop(f.index(0), numKeys, plan.keyTile, {at.stage, at.parity},
+                     [&](Value firstKey, ValueRange carried) {
+                       fill(firstKey, carried[0], carried[1]);
+                       auto [stage, parity] = ring.next(carried[0], carried[1]);
+                       return SmallVector<Value>{stage, parity};
+                     });
   }
 
   /// As keyOrigin, but a row after another is a key after another.
@@ -154,27 +162,34 @@ private:
   }
 
   const WarpGroupPlan &plan;
+  RingPosition &at;
   WarpGroupBuilder groups;
   Ring ring;
   Source queries, keys, values;
-  Value isLeader;
   bool isAlone = false; ///< whether only the leader runs what is emitted
 };
 
 class Consumer : SoftmaxUpdate {
 public:
   Consumer(OpBuilder &b, OnlineAttentionOp op, Kernel &kernel,
-           const WarpGroupPlan &plan)
-      : SoftmaxUpdate(b, op, kernel), plan(plan), groups(f), ring(f, plan) {
+           const WarpGroupPlan &plan, RingPosition &at)
+      : SoftmaxUpdate(b, op, kernel), plan(plan), at(at), groups(f),
+        ring(f, plan) {
     keyTile = plan.keyTile;
   }
 
   void emit() {
     describeRows();
     SoftmaxState state = access.load(op.getAcc(), op.getMax(), op.getSum());
+    describeOperands();
+    if (plan.ranges > 1 && at.range == 0)
+      begin();
     Value isAny = f.less(f.index(0), numKeys);
-    state = state.with(f.ifElse(isAny, state.flatten(),
-                                [&] { return emitTiles(state).flatten(); }));
+    SmallVector<Value> all = state.flatten();
+    all.append({at.stage, at.parity});
+    all = f.ifElse(isAny, all, [&] { return emitTiles(state); });
+    state = state.with(ArrayRef(all).drop_back(2));
+    at = {at.range + 1, all[all.size() - 2], all.back(), Value()};
     access.store(state, op.getAcc(), op.getMax(), op.getSum());
   }
 
@@ -196,7 +211,10 @@ private:
   };
   static Step unpack(const Step &like, ValueRange values);
 
-  SoftmaxState emitTiles(const SoftmaxState &state);
+  /// The state after all tiles of the range, and where the next one begins.
+  SmallVector<Value> emitTiles(const SoftmaxState &state);
+  /// Waits for the queries, and makes the first turn the first consumer's.
+  void begin();
   Step emitFirst(const SoftmaxState &state);
   Step emitNext(Step step, Value firstKey);
   SoftmaxState emitLast(Step step);
@@ -250,6 +268,7 @@ private:
   }
 
   const WarpGroupPlan &plan;
+  RingPosition &at;
   WarpGroupBuilder groups;
   Ring ring;
   Value group;                 ///< the consumer's number, i32
@@ -357,15 +376,20 @@ void Consumer::fence(Registers &acc, Registers &weights) {
   weights.assign(all.begin() + acc.size(), all.end());
 }
 
-/// The first tile has no product of values beside its scores.
-Consumer::Step Consumer::emitFirst(const SoftmaxState &state) {
-  Step step{state, {}, f.index(0), f.i32(0)};
-  groups.await(ring.queryFull(), step.parity);
-  groups.await(ring.keysFull(step.stage), step.parity);
-  fenceCopies({&plan.queryCopies, &plan.keyCopies});
-  if (takesTurns()) // the first turn is the first one's
+void Consumer::begin() {
+  groups.await(ring.queryFull(), f.i32(0));
+  if (takesTurns())
     f.ifThen(f.compare(arith::CmpIPredicate::eq, group, f.i32(1)),
              [&] { passTurn(); });
+}
+
+/// The first tile has no product of values beside its scores.
+Consumer::Step Consumer::emitFirst(const SoftmaxState &state) {
+  Step step{state, {}, at.stage, at.parity};
+  if (plan.ranges == 1)
+    begin();
+  groups.await(ring.keysFull(step.stage), step.parity);
+  fenceCopies({&plan.queryCopies, &plan.keyCopies});
   takeTurn();
   groups.fence({});
   Registers scores = startScores(step.stage);
@@ -411,19 +435,24 @@ SoftmaxState Consumer::emitLast(Step step) {
   fence(acc, step.weights);
   startValues(step.stage, step.weights, acc);
   groups.wait(0, acc);
+  if (at.range + 1 < plan.ranges)
+    release(ring.valuesEmpty(step.stage));
   step.state.acc = unflatten(acc);
   return step.state;
 }
 
-SoftmaxState Consumer::emitTiles(const SoftmaxState &state) {
-  describeOperands();
+SmallVector<Value> Consumer::emitTiles(const SoftmaxState &state) {
   Step first = emitFirst(state);
   SmallVector<Value> last =
       f.forLoop(f.index(plan.keyTile), numKeys, plan.keyTile, first.pack(),
                 [&](Value firstKey, ValueRange carried) {
                   return emitNext(unpack(first, carried), firstKey).pack();
                 });
-  return emitLast(unpack(first, last));
+  Step step = unpack(first, last);
+  auto [stage, parity] = ring.next(step.stage, step.parity);
+  SmallVector<Value> all = emitLast(step).flatten();
+  all.append({stage, parity});
+  return all;
 }
 
 void attn::nvvm::initBarriers(FragmentBuilder &f, const WarpGroupPlan &plan) {
@@ -447,11 +476,13 @@ void attn::nvvm::initBarriers(FragmentBuilder &f, const WarpGroupPlan &plan) {
 }
 
 void attn::nvvm::emitProducer(OpBuilder &b, OnlineAttentionOp op,
-                              Kernel &kernel, const WarpGroupPlan &plan) {
-  Producer(b, op, kernel, plan).emit();
+                              Kernel &kernel, const WarpGroupPlan &plan,
+                              RingPosition &at) {
+  Producer(b, op, kernel, plan, at).emit();
 }
 
 void attn::nvvm::emitConsumer(OpBuilder &b, OnlineAttentionOp op,
-                              Kernel &kernel, const WarpGroupPlan &plan) {
-  Consumer(b, op, kernel, plan).emit();
+                              Kernel &kernel, const WarpGroupPlan &plan,
+                              RingPosition &at) {
+  Consumer(b, op, kernel, plan, at).emit();
 }

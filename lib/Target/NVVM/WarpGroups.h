@@ -19,7 +19,7 @@ namespace mlir::attn::nvvm {
 struct OperandCopies {
   TileShape shape;
   std::string obstacle;
-  Value map; ///< of createMaps
+  SmallVector<Value> maps; ///< of createMaps, by range of keys
 
   bool useMap() const { return obstacle.empty(); }
   /// Arrivals of a tile.
@@ -31,6 +31,7 @@ struct WarpGroupPlan {
   int64_t consumers = 0; ///< groups of 64 rows that multiply
   int64_t keyTile = 0, stages = 0;
   int64_t blocks = 1;                  ///< on a multiprocessor at once
+  int64_t ranges = 1;                  ///< of keys, one after the other
   int64_t headSize = 0, valueSize = 0; ///< of products: multiples of 16
   OperandCopies queryCopies, keyCopies, valueCopies;
 
@@ -67,13 +68,20 @@ std::optional<WarpGroupPlan> planWarpGroups(ArrayRef<Operation *> ops,
 void createMaps(OpBuilder &host, ArrayRef<Operation *> ops,
                 WarpGroupPlan &plan);
 
+/// Where a role goes on after a range of keys.
+struct RingPosition {
+  int64_t range = 0;
+  Value stage, parity; ///< of the next tile
+  Value isLeader; ///< of the producer: the thread that copies by tensor maps
+};
+
 /// The parts of attn.online_attention: who brings keys and values, and who
 /// multiplies. `kernel.at.shared` is aligned for swizzled tiles.
 void initBarriers(FragmentBuilder &f, const WarpGroupPlan &plan);
 void emitProducer(OpBuilder &b, OnlineAttentionOp op, Kernel &kernel,
-                  const WarpGroupPlan &plan);
+                  const WarpGroupPlan &plan, RingPosition &at);
 void emitConsumer(OpBuilder &b, OnlineAttentionOp op, Kernel &kernel,
-                  const WarpGroupPlan &plan);
+                  const WarpGroupPlan &plan, RingPosition &at);
 
 /// Builds a branch on the number of threads of a block: with the plan's, the
 /// code of `body` for warp groups; what a block of another size does is to be
