@@ -41,7 +41,7 @@ gpu.module @attn_kernels {
 
 // CHECK-LABEL: llvm.func @copies
 // CHECK-SAME: %arg5: !llvm.ptr {llvm.align = 64 : i64, llvm.byval = !llvm.array<16 x i64>, nvvm.grid_constant}, %arg6: i64
-// CHECK: nvvm.prefetch tensormap, %arg5
+// CHECK: nvvm.prefetch tensormap, %{{.*}} : !llvm.ptr
 !map = !nvgpu.tensormap.descriptor<tensor = memref<128x64xbf16, #gpu.address_space<workgroup>>, swizzle = swizzle_128b,
                                    l2promo = l2promo_128b, oob = zero, interleave = none>
 gpu.module @attn_kernels {
