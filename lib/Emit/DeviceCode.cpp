@@ -89,6 +89,16 @@ DeviceCode::getLaunches(const GpuArchitecture &gpu) const {
   return launches;
 }
 
+/// Nothing else is passed to a kernel as a block of bytes.
+SmallVector<MapParameter> mlir::attn::findMaps(const llvm::Module &optimised) {
+  SmallVector<MapParameter> maps;
+  for (const llvm::Function &function : optimised)
+    for (const llvm::Argument &argument : function.args())
+      if (argument.hasByValAttr() && !argument.use_empty())
+        maps.push_back({function.getName().str(), argument.getArgNo()});
+  return maps;
+}
+
 /// Makes the number of threads, by which kernels choose what to run, that of
 /// launches on `gpu`; what they do not choose goes with optimisation.
 static void fixLaunches(llvm::Module &module, const GpuArchitecture &gpu) {

@@ -25,6 +25,15 @@ struct KernelLaunch {
   uint32_t blocks = 1; ///< that are to fit on a multiprocessor
 };
 
+/// A parameter of a kernel that is a tensor map, by its position.
+struct MapParameter {
+  std::string kernel;
+  uint32_t parameter = 0;
+};
+
+/// Those that the kernels of `optimised` use.
+SmallVector<MapParameter> findMaps(const llvm::Module &optimised);
+
 class DeviceCode {
 public:
   /// Translates the kernels of `module`; a module without any has no code.

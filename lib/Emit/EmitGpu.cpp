@@ -29,6 +29,17 @@ struct Image {
   std::string bytes;
 };
 
+/// The kernels of one architecture.
+struct CompiledPart : FatbinPart {
+  SmallVector<MapParameter> maps;
+};
+
+/// What the records before the images say of launches.
+struct LaunchRecords {
+  SmallVector<AttnGpuLaunch> launches;
+  SmallVector<AttnGpuMap> maps;
+};
+
 /// The kernels of one module, for one architecture after another.
 class KernelWriter {
 public:
@@ -41,11 +52,13 @@ public:
   FailureOr<std::string> makeImages();
 
 private:
-  /// Images from number `first` on have the launches of `gpu`.
-  void addLaunches(const GpuArchitecture &gpu, size_t first, size_t count,
-                   SmallVectorImpl<AttnGpuLaunch> &launches);
+  /// Images from number `first` on have the launches of `gpu`, and kernels that
+  /// copy through the tensor maps of `part`.
+  void addRecords(const GpuArchitecture &gpu, const CompiledPart &part,
+                  size_t first, size_t count, LaunchRecords &records);
+  uint32_t numberOf(StringRef kernel);
   LogicalResult fail(const Twine &message) { return module.emitError(message); }
-  FailureOr<FatbinPart> compile(const GpuArchitecture &gpu, bool assemble);
+  FailureOr<CompiledPart> compile(const GpuArchitecture &gpu, bool assemble);
   LogicalResult emitEach(StringRef path);
   LogicalResult emitFatbin(StringRef path);
   FailureOr<std::string> printLLVM();
@@ -79,8 +92,8 @@ void KernelWriter::warnWithoutAssembler() {
 }
 
 /// PTX for one architecture and, if wanted and possible, its machine code.
-FailureOr<FatbinPart> KernelWriter::compile(const GpuArchitecture &gpu,
-                                            bool assemble) {
+FailureOr<CompiledPart> KernelWriter::compile(const GpuArchitecture &gpu,
+                                              bool assemble) {
   std::unique_ptr<llvm::Module> optimised = code.optimise(gpu);
   if (!optimised)
     return failure();
@@ -88,10 +101,11 @@ FailureOr<FatbinPart> KernelWriter::compile(const GpuArchitecture &gpu,
     llvm::raw_string_ostream stream(bitcode);
     llvm::WriteBitcodeToFile(*optimised, stream);
   }
+  SmallVector<MapParameter> maps = findMaps(*optimised);
   FailureOr<std::string> ptx = code.writePtx(*optimised, gpu);
   if (failed(ptx))
     return failure();
-  FatbinPart part{gpu.name.str(), *ptx, ""};
+  CompiledPart part{{gpu.name.str(), *ptx, ""}, maps};
   if (!assemble)
     return part;
   std::optional<std::string> ptxas = findCudaTool("ptxas", options.ptxas);
@@ -118,7 +132,7 @@ LogicalResult KernelWriter::emitEach(StringRef path) {
     return fail("expected ptxas by --ptxas, CUDA_HOME, PATH, /usr/local/cuda "
                 "or nvidia-cuda-nvcc, got none; --emit=ptx needs none");
   for (const GpuArchitecture &gpu : options.architectures) {
-    FailureOr<FatbinPart> part = compile(gpu, assemble);
+    FailureOr<CompiledPart> part = compile(gpu, assemble);
     if (failed(part))
       return failure();
     bool isOne = options.architectures.size() == 1 || path == "-";
@@ -139,7 +153,7 @@ LogicalResult KernelWriter::emitFatbin(StringRef path) {
   }
   SmallVector<FatbinPart> parts;
   for (const GpuArchitecture &gpu : options.architectures) {
-    FailureOr<FatbinPart> part = compile(gpu, /*assemble=*/true);
+    FailureOr<CompiledPart> part = compile(gpu, /*assemble=*/true);
     if (failed(part))
       return failure();
     parts.push_back(*part);
@@ -172,17 +186,25 @@ LogicalResult KernelWriter::emit(StringRef path) {
   return failed(text) ? failure() : write(path, *text);
 }
 
-/// The header, a record an image and a launch, and the images.
-static std::string pack(ArrayRef<Image> images,
-                        ArrayRef<AttnGpuLaunch> launches) {
+template <typename T>
+static void append(std::string &bytes, ArrayRef<T> records) {
+  bytes.append(reinterpret_cast<const char *>(records.data()),
+               records.size() * sizeof(T));
+}
+
+/// The header, the records, and the images.
+static std::string pack(ArrayRef<Image> images, const LaunchRecords &records) {
   constexpr uint64_t alignment = 64;
   AttnGpuHeader header = {};
-  std::memcpy(header.magic, "ATTNGPU2", sizeof(header.magic));
+  std::memcpy(header.magic, "ATTNGPU3", sizeof(header.magic));
   header.count = images.size();
-  header.launches = launches.size();
+  header.launches = records.launches.size();
+  header.maps = records.maps.size();
   uint64_t at = sizeof(header) + images.size() * sizeof(AttnGpuImage) +
-                launches.size() * sizeof(AttnGpuLaunch);
-  std::string bytes(reinterpret_cast<const char *>(&header), sizeof(header));
+                records.launches.size() * sizeof(AttnGpuLaunch) +
+                records.maps.size() * sizeof(AttnGpuMap);
+  std::string bytes;
+  append(bytes, ArrayRef(header));
   for (const Image &image : images) {
     AttnGpuImage record = {};
     record.kind = image.kind;
@@ -190,10 +212,10 @@ static std::string pack(ArrayRef<Image> images,
                 std::min(image.sm.size(), sizeof(record.sm) - 1));
     at = record.offset = llvm::alignTo(at, alignment);
     at += record.bytes = image.bytes.size();
-    bytes.append(reinterpret_cast<const char *>(&record), sizeof(record));
+    append(bytes, ArrayRef(record));
   }
-  bytes.append(reinterpret_cast<const char *>(launches.data()),
-               launches.size() * sizeof(AttnGpuLaunch));
+  append(bytes, ArrayRef(records.launches));
+  append(bytes, ArrayRef(records.maps));
   for (const Image &image : images) {
     bytes.resize(llvm::alignTo(bytes.size(), alignment));
     bytes += image.bytes;
@@ -201,30 +223,39 @@ static std::string pack(ArrayRef<Image> images,
   return bytes;
 }
 
-void KernelWriter::addLaunches(const GpuArchitecture &gpu, size_t first,
-                               size_t count,
-                               SmallVectorImpl<AttnGpuLaunch> &launches) {
+uint32_t KernelWriter::numberOf(StringRef kernel) {
   auto names = module->getAttrOfType<ArrayAttr>("attn.kernels");
-  for (const KernelLaunch &launch : code.getLaunches(gpu)) {
-    auto isIt = [&](StringAttr name) { return name == launch.kernel; };
-    auto all = names.getAsRange<StringAttr>();
-    auto number = std::distance(all.begin(), llvm::find_if(all, isIt));
-    for (size_t image = first; image < first + count; ++image)
-      launches.push_back({uint32_t(image), uint32_t(number), launch.threads,
-                          launch.sharedBytes});
+  auto all = names.getAsRange<StringAttr>();
+  auto isIt = [&](StringAttr name) { return name == kernel; };
+  return uint32_t(std::distance(all.begin(), llvm::find_if(all, isIt)));
+}
+
+void KernelWriter::addRecords(const GpuArchitecture &gpu,
+                              const CompiledPart &part, size_t first,
+                              size_t count, LaunchRecords &records) {
+  for (size_t image = first; image < first + count; ++image) {
+    for (const KernelLaunch &launch : code.getLaunches(gpu))
+      records.launches.push_back({uint32_t(image), numberOf(launch.kernel),
+                                  launch.threads, launch.sharedBytes});
+    for (const MapParameter &map : part.maps)
+      records.maps.push_back(
+          {uint32_t(image), numberOf(map.kernel), map.parameter});
   }
 }
 
 FailureOr<std::string> KernelWriter::makeImages() {
   SmallVector<Image> images;
-  SmallVector<AttnGpuLaunch> launches;
+  LaunchRecords records;
+  CompiledPart embedded;
   bool hasAll = true;
   for (const GpuArchitecture &gpu : options.architectures) {
-    FailureOr<FatbinPart> part = compile(gpu, /*assemble=*/true);
+    FailureOr<CompiledPart> part = compile(gpu, /*assemble=*/true);
     if (failed(part))
       return failure();
     hasAll &= !part->cubin.empty();
-    addLaunches(gpu, images.size(), part->cubin.empty() ? 1 : 2, launches);
+    addRecords(gpu, *part, images.size(), part->cubin.empty() ? 1 : 2, records);
+    if (options.embedIR && &gpu == options.architectures.begin())
+      embedded = *part;
     if (!part->cubin.empty())
       images.push_back({ATTN_GPU_CUBIN, gpu.name, part->cubin});
     part->ptx.push_back('\0');
@@ -232,12 +263,12 @@ FailureOr<std::string> KernelWriter::makeImages() {
   }
   if (options.embedIR) {
     const GpuArchitecture &gpu = options.architectures.front();
-    addLaunches(gpu, images.size(), 1, launches);
+    addRecords(gpu, embedded, images.size(), 1, records);
     images.push_back({ATTN_GPU_LLVM, gpu.name, bitcode});
   }
   if (!hasAll)
     warnWithoutAssembler();
-  return pack(images, launches);
+  return pack(images, records);
 }
 
 LogicalResult mlir::attn::emitKernels(ModuleOp module, StringRef path,

@@ -61,6 +61,7 @@ list(const sim::Counts &counts) {
       {"mma_flops", counts.mmaFlops},
       {"ldmatrix", counts.ldmatrix},
       {"cp_async", counts.cpAsync},
+      {"bulk_copies", counts.bulkCopies},
       {"special", counts.special},
       {"float_ops", counts.floatOps},
       {"shuffles", counts.shuffles},

@@ -6,6 +6,8 @@
 
 #include "../Runtime/Error.h"
 
+#include "attn/Simulator/TensorMap.h"
+
 #include "llvm/Bitcode/BitcodeReader.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
@@ -101,6 +103,24 @@ AttnStatus SimulatedDriver::readOn(void *, void *host, const void *from,
                                    int64_t bytes) {
   return toStatus(memory.copyOut({static_cast<uint8_t *>(host), size_t(bytes)},
                                  toAddress(from)));
+}
+
+AttnStatus SimulatedDriver::encodeMap(const AttnTensorMap &map,
+                                      runtime::EncodedMap &encoded) {
+  sim::TensorMap wanted;
+  wanted.rank = map.rank;
+  wanted.elementBytes = map.element == ATTN_MAP_F32 ? 4 : 2;
+  wanted.swizzle = map.swizzle ? uint8_t(16 << map.swizzle) : 0;
+  wanted.address = map.address;
+  std::copy_n(map.extents, wanted.extents.size(), wanted.extents.begin());
+  std::copy_n(map.strides, wanted.strides.size(), wanted.strides.begin());
+  std::copy_n(map.box, wanted.box.size(), wanted.box.begin());
+  auto bytes = sim::encodeTensorMap(wanted);
+  if (!bytes)
+    return toStatus(bytes.takeError());
+  static_assert(sizeof(*bytes) == sizeof(encoded));
+  std::copy_n(bytes->begin(), bytes->size(), encoded.bytes);
+  return ATTN_OK;
 }
 
 SimulatedDriver::Shape &SimulatedDriver::shapeOf(const sim::KernelInfo &kernel,

@@ -46,6 +46,8 @@ public:
   AttnStatus launchOn(void *, void *kernel, const int64_t *geometry,
                       void **parameters) override;
   AttnStatus synchronize(void *) override { return ATTN_OK; }
+  AttnStatus encodeMap(const AttnTensorMap &map,
+                       runtime::EncodedMap &encoded) override;
 
   /// What the launches so far did, by kernel.
   struct Launches {

@@ -48,11 +48,13 @@ AttnStatus CudaDriver::load() {
   const char *missing = nullptr;
   auto find = [&](auto &function, const char *symbol) {
     void *address = dlsym(library, symbol);
-    if (!address && !missing)
-      missing = symbol;
     function = reinterpret_cast<std::decay_t<decltype(function)>>(address);
+    return address != nullptr;
   };
-#define ATTN_CUDA(NAME, SYMBOL, TYPES) find(cuda.NAME, SYMBOL);
+#define ATTN_CUDA(NAME, SYMBOL, TYPES)                                         \
+  if (!find(cuda.NAME, SYMBOL) && !missing)                                    \
+    missing = SYMBOL;
+#define ATTN_CUDA_OPTIONAL(NAME, SYMBOL, TYPES) find(cuda.NAME, SYMBOL);
 #include "CudaFunctions.def"
   if (missing)
     return fail(ATTN_NO_DEVICE,
@@ -192,6 +194,20 @@ AttnStatus CudaDriver::launchOn(void *stream, void *kernel,
   return ATTN_CHECK(cuLaunchKernel, kernel, extent[0], extent[1], extent[2],
                     extent[3], extent[4], extent[5], extent[6], stream,
                     parameters, nullptr);
+}
+
+AttnStatus CudaDriver::encodeMap(const AttnTensorMap &map,
+                                 EncodedMap &encoded) {
+  if (!cuda.cuTensorMapEncodeTiled)
+    return fail(ATTN_NO_DEVICE,
+                "the driver is too old for this library's kernels: expected "
+                "function 'cuTensorMapEncodeTiled', got none");
+  constexpr uint32_t dense[5] = {1, 1, 1, 1, 1};
+  constexpr int noInterleave = 0, zeroFill = 0;
+  return ATTN_CHECK(cuTensorMapEncodeTiled, encoded.bytes, map.element,
+                    map.rank, reinterpret_cast<void *>(map.address),
+                    map.extents, map.strides, map.box, dense, noInterleave,
+                    map.swizzle, map.promotion, zeroFill);
 }
 
 AttnStatus CudaDriver::synchronize(void *stream) {

@@ -51,6 +51,7 @@ public:
   AttnStatus launchOn(void *stream, void *kernel, const int64_t *geometry,
                       void **parameters) override;
   AttnStatus synchronize(void *stream) override;
+  AttnStatus encodeMap(const AttnTensorMap &map, EncodedMap &encoded) override;
 
 private:
   struct Device {

@@ -131,8 +131,47 @@ void GpuCall::launch(int32_t index, const int64_t *asked, void **parameters) {
                "expected at most %lld blocks or threads in a dimension, got "
                "%lld",
                (long long)limits[i], (long long)geometry[i]));
-  call->note(
-      call->driver->launchOn(call->stream, kernel, geometry, parameters));
+  call->note(call->launch(kernel, index, geometry, parameters));
+}
+
+/// What the driver takes: no kernel copies from a tensor without elements, and
+/// where the extent is 1 any stride will do.
+static bool makeValid(AttnTensorMap &map) {
+  constexpr uint64_t anyStride = 16;
+  for (int dim = 0; dim < map.rank && dim < 5; ++dim) {
+    if (map.extents[dim] == 0)
+      return false;
+    if (dim > 0 && map.extents[dim] == 1)
+      map.strides[dim - 1] = anyStride;
+  }
+  return true;
+}
+
+AttnStatus GpuCall::launch(void *kernel, int32_t index, const int64_t *geometry,
+                           void **parameters) {
+  const auto &maps = device->image->maps;
+  auto found = maps.find(index);
+  if (found == maps.end())
+    return driver->launchOn(stream, kernel, geometry, parameters);
+  // The descriptions stay: another launch may have the same one.
+  std::vector<EncodedMap> encoded(found->second.size());
+  std::vector<void *> descriptions;
+  AttnStatus failure = ATTN_OK;
+  for (uint32_t parameter : found->second) {
+    void *&place = parameters[parameter];
+    EncodedMap &own = encoded[descriptions.size()];
+    AttnTensorMap map;
+    memcpy(&map, place, sizeof(map));
+    if (!failure && makeValid(map))
+      failure = driver->encodeMap(map, own);
+    descriptions.push_back(place);
+    place = own.bytes;
+  }
+  if (!failure)
+    failure = driver->launchOn(stream, kernel, geometry, parameters);
+  for (size_t i = 0; i < descriptions.size(); ++i)
+    parameters[found->second[i]] = descriptions[i];
+  return failure;
 }
 
 const AttnGpuTable *GpuCall::table() {

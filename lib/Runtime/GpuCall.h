@@ -33,6 +33,9 @@ private:
   static void read(void *host, const void *from, int64_t bytes);
   static void launch(int32_t kernel, const int64_t *geometry,
                      void **parameters);
+  /// Launches with the tensor maps that the loaded image needs encoded.
+  AttnStatus launch(void *kernel, int32_t index, const int64_t *geometry,
+                    void **parameters);
   void note(AttnStatus failure);
 
   GpuLibrary &library;

@@ -40,6 +40,21 @@ bool GpuLibrary::readLaunches(const AttnGpuHeader &header,
   return true;
 }
 
+/// Notes which parameters are tensor maps; false as above.
+bool GpuLibrary::readMaps(const AttnGpuHeader &header, const char *records) {
+  constexpr uint32_t mostParameters = 4096 / 8; // of a launch
+  for (uint32_t i = 0; i < header.maps; ++i) {
+    AttnGpuMap record;
+    memcpy(&record, records + i * sizeof(record), sizeof(record));
+    if (record.image >= images.size() || record.kernel >= names.size() ||
+        record.parameter >= mostParameters)
+      return false;
+    images[record.image].maps[int32_t(record.kernel)].push_back(
+        record.parameter);
+  }
+  return true;
+}
+
 AttnStatus GpuLibrary::open(const char *path, const void *data, size_t bytes,
                             std::vector<std::string> kernelNames) {
   names = std::move(kernelNames);
@@ -60,8 +75,9 @@ AttnStatus GpuLibrary::open(const char *path, const void *data, size_t bytes,
     return damaged();
   memcpy(&header, data, sizeof(header));
   uint64_t records = uint64_t(header.count) * sizeof(AttnGpuImage) +
-                     uint64_t(header.launches) * sizeof(AttnGpuLaunch);
-  if (memcmp(header.magic, "ATTNGPU2", sizeof(header.magic)) != 0 ||
+                     uint64_t(header.launches) * sizeof(AttnGpuLaunch) +
+                     uint64_t(header.maps) * sizeof(AttnGpuMap);
+  if (memcmp(header.magic, "ATTNGPU3", sizeof(header.magic)) != 0 ||
       bytes - sizeof(header) < records)
     return damaged();
   auto *base = static_cast<const char *>(data);
@@ -73,14 +89,17 @@ AttnStatus GpuLibrary::open(const char *path, const void *data, size_t bytes,
                 {},
                 base + record.offset,
                 int64_t(record.bytes),
+                {},
                 {}};
     if (record.offset > bytes || record.bytes > bytes - record.offset ||
         !parseVersion(image.sm, image.version))
       return damaged();
     images.push_back(std::move(image));
   }
-  if (!readLaunches(header, base + sizeof(header) +
-                                header.count * sizeof(AttnGpuImage)))
+  const char *launches =
+      base + sizeof(header) + header.count * sizeof(AttnGpuImage);
+  if (!readLaunches(header, launches) ||
+      !readMaps(header, launches + header.launches * sizeof(AttnGpuLaunch)))
     return damaged();
   return ATTN_OK;
 }

@@ -30,6 +30,7 @@ public:
     const void *data;
     int64_t bytes;
     std::vector<Launch> launches; // by kernel; empty: all as the library says
+    std::map<int32_t, std::vector<uint32_t>> maps; // parameters, by kernel
   };
 
   /// What one device has of the library.
@@ -58,6 +59,7 @@ public:
 
 private:
   bool readLaunches(const AttnGpuHeader &header, const char *records);
+  bool readMaps(const AttnGpuHeader &header, const char *records);
   std::vector<const Image *> choose(GpuDriver &driver, int version) const;
   AttnStatus load(GpuDriver &driver, Device &device);
 

@@ -50,6 +50,9 @@ struct MBarrier {
   uint64_t phase = 0;
   Clock clock, completed; // of arrivals; of the phases that are over
   std::vector<Deferred> deferred;
+  // Who initialised it, and whether a fence.mbarrier_init came after.
+  uint32_t initWarp = 0, initClock = 0;
+  bool isInitFenced = false;
 };
 
 } // namespace attn::sim

@@ -90,6 +90,10 @@ Error FunctionDecoder::decodeBarrier(const CallInst &call, StringRef name,
     emit(fenceProxy, call);
     return Error::success();
   }
+  if (name.starts_with("llvm.nvvm.fence.mbarrier_init")) {
+    emit(fenceInit, call);
+    return Error::success();
+  }
   if (parts[0] == "membar" || parts[0] == "fence") {
     emit(nothing, call);
     return Error::success();

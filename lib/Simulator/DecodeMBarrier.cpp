@@ -67,6 +67,8 @@ Error FunctionDecoder::decodeBulkCopy(const CallInst &call, StringRef name,
     out.code.back().space = space(0);
     return Error::success();
   }
+  if (parts.size() > 3 && parts[3] == "tensor")
+    return decodeTensorCopy(call, name, parts);
   StringRef rest =
       name.drop_front(StringRef("llvm.nvvm.cp.async.bulk.").size());
   // Stores are done at once, so that there is no group to wait for.
@@ -92,6 +94,44 @@ Error FunctionDecoder::decodeBulkCopy(const CallInst &call, StringRef name,
   if (!bytes)
     return bytes.takeError();
   out.code.back().extra = *bytes;
+  return Error::success();
+}
+
+/// cp.async.bulk.tensor.{g2s,g2s.cta,prefetch}.tile.{1,2,3,4,5}d
+Error FunctionDecoder::decodeTensorCopy(const CallInst &call, StringRef name,
+                                        Parts parts) {
+  unsigned rank = 0;
+  if (parts.size() < 7 || parts[parts.size() - 2] != "tile" ||
+      parts.back().drop_back().getAsInteger(10, rank))
+    return unknown(call, name);
+  if (parts[4] == "prefetch") { // into the second-level cache: nothing to see
+    auto position = pool(call.getArgOperand(0));
+    if (!position)
+      return position.takeError();
+    Inst &inst = emit(prefetchMap, call);
+    inst.a = *position;
+    return Error::success();
+  }
+  bool toCluster = parts.size() == 7;
+  if (parts[4] != "g2s" || (!toCluster && parts[5] != "cta"))
+    return unknown(call, name);
+  // Shared memory, mbarrier, map, coordinates, (mask,) cache hint, flags.
+  unsigned flags = 3 + rank + (toCluster ? 2 : 1);
+  if (toCluster && !cast<ConstantInt>(call.getArgOperand(flags))->isZero())
+    return unsupported("a tensor copy to several blocks");
+  SmallVector<const Value *, 8> operands(call.arg_begin(),
+                                         call.arg_begin() + 3 + rank);
+  auto position = pool(operands);
+  if (!position)
+    return position.takeError();
+  Inst &inst = emit(copyTensorIn, call);
+  inst.a = *position;
+  inst.b = *position + 1;
+  inst.extra = *position + 2;
+  inst.c = *position + 3;
+  inst.imm = rank;
+  inst.space =
+      uint8_t(call.getArgOperand(0)->getType()->getPointerAddressSpace());
   return Error::success();
 }
 

@@ -21,7 +21,6 @@
 namespace attn::sim {
 
 class FunctionDecoder;
-
 /// Decodes a kernel with everything that it calls.
 class ProgramDecoder {
 public:
@@ -108,6 +107,7 @@ private:
   Result decodeAsync(const llvm::CallInst &, llvm::StringRef, Parts);
   Result decodeMBarrier(const llvm::CallInst &, llvm::StringRef, Parts);
   Result decodeBulkCopy(const llvm::CallInst &, llvm::StringRef, Parts);
+  Result decodeTensorCopy(const llvm::CallInst &, llvm::StringRef, Parts);
   Result decodeWgmma(const llvm::CallInst &, llvm::StringRef text);
   Result decodeProducts(const llvm::CallInst &, llvm::StringRef, Parts);
   Result decodeProductAssembly(const llvm::CallInst &, llvm::StringRef text);

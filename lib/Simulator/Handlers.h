@@ -128,6 +128,7 @@ Step waitGroup(Warp &, const Inst &); // imm: groups that may stay; ~0: all
 // mbarriers: a address, b a number or state, space.
 Step initBarrier(Warp &, const Inst &);  // b: expected arrivals
 Step endBarrier(Warp &, const Inst &);   // mbarrier.inval
+Step fenceInit(Warp &, const Inst &);    // fence.mbarrier_init
 Step arrive(Warp &, const Inst &);       // imm: Arrival; b: count or bytes
 Step testBarrier(Warp &, const Inst &);  // b: parity with imm, else a state
 Step awaitBarrier(Warp &, const Inst &); // b: parity; waits until complete
@@ -135,6 +136,9 @@ Step arriveAfterCopies(Warp &, const Inst &); // flags: noinc
 /// a shared, b mbarrier, c global, extra: position of the byte count.
 Step copyBulkIn(Warp &, const Inst &);
 Step copyBulkOut(Warp &, const Inst &); // a global, b shared, c bytes
+/// a shared, b mbarrier, c imm coordinates, extra: position of the map.
+Step copyTensorIn(Warp &, const Inst &);
+Step prefetchMap(Warp &, const Inst &); // a map, space
 
 Step nothing(Warp &, const Inst &);
 Step yieldWarp(Warp &, const Inst &);

@@ -16,10 +16,8 @@
 
 using namespace attn::sim;
 
-/// The bytes of an mbarrier, checked as an atomic access: its initialisation
-/// must be visible.
-static MBarrier *findBarrier(Warp &w, const Inst &i, unsigned lane,
-                             uint8_t space, uint64_t address) {
+MBarrier *attn::sim::findBarrier(Warp &w, const Inst &i, unsigned lane,
+                                 uint8_t space, uint64_t address) {
   auto place = locate(w, i, lane, space, address, 8, 8);
   if (!place)
     return nullptr;
@@ -96,7 +94,15 @@ Step attn::sim::initBarrier(Warp &w, const Inst &i) {
     MBarrier &barrier = w.block->mbarriers[place->address];
     barrier = MBarrier();
     barrier.expected = barrier.pending = int64_t(count);
+    barrier.initWarp = w.index;
+    barrier.initClock = w.clock[w.index];
   }
+  return Step::Next;
+}
+
+Step attn::sim::fenceInit(Warp &w, const Inst &) {
+  for (auto &[address, barrier] : w.block->mbarriers)
+    barrier.isInitFenced |= barrier.initWarp == w.index;
   return Step::Next;
 }
 
@@ -128,6 +134,12 @@ Step attn::sim::arrive(Warp &w, const Inst &i) {
       w.cells[i.dst].lane[lane] = barrier->phase;
     if (kind == Arrival::ExpectBytes || kind == Arrival::OnlyExpectBytes)
       barrier->bytes += number;
+    constexpr int64_t kMostBytes = (1 << 20) - 1;
+    if (barrier->bytes > kMostBytes)
+      return w.fail(i, FaultKind::OutOfBounds, lane,
+                    llvm::formatv("expected an mbarrier that waits for up to "
+                                  "{0} bytes, got {1}",
+                                  kMostBytes, barrier->bytes));
     if (kind == Arrival::Complete) {
       barrier->bytes -= number;
       completeIfDone(*w.block, *barrier);
@@ -141,6 +153,19 @@ Step attn::sim::arrive(Warp &w, const Inst &i) {
   }
   ++w.clock[w.index];
   return Step::Next;
+}
+
+static std::string describeWait(uint64_t address, uint8_t space,
+                                const MBarrier &barrier) {
+  spaceOf(space, address);
+  std::string text = llvm::formatv(
+      "the mbarrier at shared address {0} waits for {1} arrivals and {2} "
+      "bytes, and nothing arrives",
+      address, barrier.pending, std::max<int64_t>(barrier.bytes, 0));
+  if (barrier.bytes < 0)
+    text += llvm::formatv("; {0} bytes more than expected have arrived",
+                          -barrier.bytes);
+  return text;
 }
 
 /// Whether the phase of a lane is over; nothing after a fault.
@@ -162,9 +187,7 @@ static std::optional<bool> isOver(Warp &w, const Inst &i, unsigned lane) {
   constexpr uint32_t kPatience = 1 << 16;
   if (++w.block->failedWaits > kPatience) {
     w.fail(i, FaultKind::Deadlock, lane,
-           llvm::formatv("an mbarrier that waits for {0} arrivals and {1} "
-                         "bytes is waited for, and nothing arrives",
-                         barrier->pending, barrier->bytes));
+           describeWait(w.operand(i.a).lane[lane], i.space, *barrier));
     return std::nullopt;
   }
   return false;

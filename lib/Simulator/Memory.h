@@ -31,6 +31,11 @@ std::optional<Place> locate(Warp &warp, const Inst &inst, unsigned lane,
                             uint8_t space, uint64_t address, uint64_t bytes,
                             uint64_t alignment);
 
+/// An mbarrier, checked as an atomic access: its initialisation must be
+/// visible. Null after reporting why there is none.
+MBarrier *findBarrier(Warp &warp, const Inst &inst, unsigned lane,
+                      uint8_t space, uint64_t address);
+
 Step report(Warp &warp, const Inst &inst, unsigned lane, SharedFault fault);
 Accessor accessor(const Warp &warp, unsigned lane);
 

@@ -56,7 +56,7 @@ def test_assembles_without_spills(ptxas, ptx, tmp_path, program, sm):
 
 
 def test_cubin_and_fatbin(ptxas, tmp_path):
-    for kind, magic in (("cubin", b"\x7fELF"), ("fatbin", bytes.fromhex("50ed55ba") if find("fatbinary") else b"ATTNGPU2")):
+    for kind, magic in (("cubin", b"\x7fELF"), ("fatbin", bytes.fromhex("50ed55ba") if find("fatbinary") else b"ATTNGPU3")):
         path = tmp_path / f"out.{kind}"
         command = ["attn-compile", PROGRAMS["layer"], "--target=nvptx", "--sm=80", f"--emit={kind}", f"--ptxas={ptxas}"]
         subprocess.run([*command, "-o", path], check=True)

@@ -56,7 +56,14 @@ def test_assembles(ptxas, tmp_path, d, mask, type):
     # Scores before the loop and in it, values in it and after it.
     assert keys in (64, 128) and len(found) == 2 * (d // 16 + keys // 16)
     assert "mma.sync" not in text and "ldmatrix" not in text and "wgmma.wait_group.sync.aligned 1" in text
-    assert re.search(r"\.reqntid (256|384), 1, 1", text) and text.count("cp.async.mbarrier.arrive.noinc") == 3
+    assert re.search(r"\.reqntid (256|384), 1, 1", text) and "cp.async.cg" not in text
+    # Three maps among the parameters; queries, keys and values by as many copies as they have blocks of 64 columns.
+    assert len(re.findall(r"\.param \.align 64 \.b8 main_0_param_\d+\[128\]", text)) == 3
+    copies = "cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+    assert text.count(copies) == 3 * d // 64 and text.count("mbarrier.arrive.expect_tx") == 3
+    registers = {"256": 232, "384": 240}[re.search(r"\.reqntid (\d+)", text)[1]]
+    if "setmaxnreg" in text:  # the only consumer of the only block has all from the start
+        assert f"setmaxnreg.inc.sync.aligned.u32 \t{registers}" in text and "setmaxnreg.dec.sync.aligned.u32 \t24" in text
 
 
 @pytest.mark.parametrize(

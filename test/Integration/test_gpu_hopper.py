@@ -5,6 +5,7 @@ layouts, and what they leave to the kernels of the other architectures."""
 import shutil
 
 import engines
+import numpy as np
 import pytest
 from attention_case import Case
 from masks import AllOf, AnyOf, Causal, Global, Window
@@ -22,6 +23,24 @@ class WarpGroups(Simulated):
     def check_report(report):
         kernels = [line for line in report.splitlines() if line.startswith("kernel")]
         assert kernels and all(", wgmma " in line and ", mma " not in line for line in kernels), report
+
+
+class TensorMaps(WarpGroups):
+    """All operands are copied through tensor maps, by one thread."""
+
+    @staticmethod
+    def check_report(report):
+        WarpGroups.check_report(report)
+        kernels = [line for line in report.splitlines() if line.startswith("kernel")]
+        assert all(", bulk_copies " in line and ", cp_async " not in line for line in kernels), report
+
+
+class SomeTensorMaps(WarpGroups):
+    @staticmethod
+    def check_report(report):
+        WarpGroups.check_report(report)
+        kernels = [line for line in report.splitlines() if line.startswith("kernel")]
+        assert all(", bulk_copies " in line and ", cp_async " in line for line in kernels), report
 
 
 class WithoutWarpGroups(Simulated):
@@ -44,31 +63,62 @@ class Mixed(Simulated):
 @pytest.mark.parametrize("d", [64, 128])
 @pytest.mark.parametrize("mask", [None, Causal(), Window(31, 0)], ids=str)
 def test_masks_and_types(mask, d, dtype):
-    engines.check(Case(n=150, m=170, d=d, heads=1, mask=mask, lse=True, dtype=dtype), WarpGroups)
+    engines.check(Case(n=150, m=170, d=d, heads=1, mask=mask, lse=True, dtype=dtype), TensorMaps)
 
 
 @pytest.mark.parametrize("lengths", [(1, 1), (1, 300), (70, 5), (65, 127), (128, 128), (129, 129), (40, 700)], ids=str)
 def test_lengths(lengths):
     n, m = lengths
-    engines.check(Case(n=n, m=m, d=64, heads=1, lse=True, dtype="float16"), WarpGroups)
+    engines.check(Case(n=n, m=m, d=64, heads=1, lse=True, dtype="float16"), TensorMaps)
 
 
 @pytest.mark.parametrize("n", [49, 64, 80, 128, 200])
 def test_static_lengths(n):
     """One or two groups that multiply, the last one not full."""
-    engines.check(Case(n=n, m=150, d=64, heads=2, mask=Causal(), dtype="bfloat16", dynamic=False), WarpGroups)
+    engines.check(Case(n=n, m=150, d=64, heads=2, mask=Causal(), dtype="bfloat16", dynamic=False), TensorMaps)
 
 
-@pytest.mark.parametrize("d, e", [(16, 48), (32, 32), (40, 72), (80, 80), (96, 112), (128, 64), (192, 128), (256, 256)])
+@pytest.mark.parametrize("d, e", [(16, 48), (32, 32), (24, 88), (40, 72), (80, 80), (96, 112), (128, 64), (192, 128), (256, 256)])
 def test_head_sizes(d, e):
-    engines.check(Case(n=70, m=150, d=d, e=e, heads=1, dtype="bfloat16", mask=Causal()), WarpGroups)
+    engines.check(Case(n=70, m=150, d=d, e=e, heads=1, dtype="bfloat16", mask=Causal()), TensorMaps)
 
 
 @pytest.mark.parametrize("layout", ["bhi", "bih", "hi", "ih"])
 @pytest.mark.parametrize("group", [1, 2, 8])
 def test_layouts_and_groups(layout, group):
     case = Case(n=37, m=140, d=32, heads=8, group=group, layout=layout, mask=Causal(), dtype="float16")
-    engines.check(case, WarpGroups)
+    engines.check(case, TensorMaps)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("d", [64, 72, 128])
+@pytest.mark.parametrize(
+    "changes, seen",
+    [({"n": 70, "mask": Causal("top_left")}, 70), ({"n": 130, "mask": Window(20, 3, 1, "top_left")}, 133)],
+    ids=["causal", "window"],
+)
+def test_keys_that_nobody_sees(changes, seen, d, dtype):
+    """Rows behind the last key of a range are copied with the tensor around it; NaN in them stays there."""
+    case = Case(m=333, d=d, heads=2, batch=2, lse=True, dtype=dtype, **changes)
+    inputs = case.inputs()
+    for operand in inputs[1:3]:
+        operand[:, :, seen:] = np.nan
+    engines.check(case, TensorMaps, inputs)
+
+
+def test_keys_that_are_not_valid():
+    """Keys through a map; values of such keys become zero on the way, which no map does."""
+    case = Case(n=70, m=200, d=64, heads=1, lse=True, key_valid="bj", dtype="float16")
+    inputs = case.inputs()
+    for operand in inputs[1:3]:
+        operand[0, 0, inputs[3][0] == 0] = np.nan
+    engines.check(case, SomeTensorMaps, inputs)
+
+
+def test_groups_that_fill_no_tile():
+    """Rows of 5 heads: queries are copied one by one, keys and values through maps."""
+    case = Case(n=37, m=140, d=32, heads=5, group=5, mask=Causal(), dtype="float16")
+    engines.check(case, SomeTensorMaps)
 
 
 @pytest.mark.parametrize("mask", [Window(4, 4, 3), AllOf((Causal(), Window(40, 40, 2))), AnyOf((Window(3, 0), Window(24, 0, 8)))], ids=str)

@@ -139,11 +139,52 @@ def test_chooses_images(call, library):
     assert loaded == {80: [expected], 86: [expected], 90: [expected], 100: ["ptx"]}
 
 
-def test_launches_as_the_image_wants(call, folder):
-    """The kernel for warp groups of sm_90a has other blocks and more shared memory than the one for all."""
+@pytest.fixture(scope="module")
+def halves(folder):
+    """Attention on halves, which has warp groups and tensor maps on sm_90a."""
     path = folder / "halves.so"
     command = ["attn-compile", INPUTS / "attend_halves.mlir", "--target=nvptx", "--sm=80,90a", "-o", path]
     subprocess.run(command, check=True)
+    return path
+
+
+def test_encodes_tensor_maps(call, halves):
+    """One of queries, keys and values each, before every launch, for the image that reads them and no other."""
+    answers, log = call("calls=2", fake="version=90", path=halves)
+    assert answers == [[0, ""]] * 3
+    # f16, 5 rows of 8 elements, boxes of 128 rows of 64 columns; swizzle of 128 bytes, 128 bytes a miss, zeros outside.
+    wanted = "cuTensorMapEncodeTiled type 6 extents 8 5 strides 16 box 64/1 128/1 modes 0 3 2 0 aligned 1 1"
+    assert of(log, "cuTensorMapEncodeTiled") == [wanted] * 6
+    order = [line.split()[0] for line in log if line.split()[0] in ("cuTensorMapEncodeTiled", "cuLaunchKernel")]
+    per_call = order[: len(order) // 2]
+    at = per_call.index("cuTensorMapEncodeTiled")
+    assert order == 2 * per_call and per_call[at : at + 4] == ["cuTensorMapEncodeTiled"] * 3 + ["cuLaunchKernel"]
+    for version in (80, 120):
+        answers, log = call(fake=f"version={version}", path=halves)
+        assert answers[-1] == [0, ""] and not of(log, "cuTensorMapEncodeTiled")
+
+
+def test_refused_tensor_map(call, halves):
+    answers, log = call(fake="version=90 fail=cuTensorMapEncodeTiled:1", path=halves)
+    assert answers[-1] == [5, "cuTensorMapEncodeTiled: error 1: failure"]
+    assert len(of(log, "cuTensorMapEncodeTiled")) == 1
+
+
+def test_driver_without_tensor_maps(call, halves, folder):
+    """Too old for sm_90a's kernel alone."""
+    old = folder / "libolder_cuda.so"
+    compiler = shutil.which("clang") or shutil.which("cc")
+    subprocess.run([compiler, "-DWITHOUT_MAPS", "-shared", "-fPIC", "-o", old, INPUTS / "fake_cuda.c"], check=True)
+    answers, _ = call(fake="version=90", libcuda=old, path=halves)
+    message = "the driver is too old for this library's kernels: expected function 'cuTensorMapEncodeTiled', got none"
+    assert answers[-1] == [6, message]
+    answers, _ = call(fake="version=80", libcuda=old, path=halves)
+    assert answers[-1] == [0, ""]
+
+
+def test_launches_as_the_image_wants(call, halves):
+    """The kernel for warp groups of sm_90a has other blocks and more shared memory than the one for all."""
+    path = halves
     blocks = {}
     for version in (80, 86, 90, 120):
         answers, log = call("calls=2", fake=f"version={version}", path=path)

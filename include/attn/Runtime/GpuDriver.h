@@ -18,6 +18,12 @@ struct GpuVersion {
   bool isExact = false; // code for it runs nowhere else
 };
 
+/// A tensor map as instructions read it, in the form of the device.
+struct alignas(64) EncodedMap {
+  unsigned char bytes[128];
+};
+static_assert(sizeof(AttnTensorMap) == sizeof(EncodedMap));
+
 /// All functions that return a status leave a message, as the C API does. From
 /// `enter` to `leave` a device is the thread's.
 class GpuDriver {
@@ -59,6 +65,10 @@ public:
   virtual AttnStatus launchOn(void *stream, void *kernel,
                               const int64_t *geometry, void **parameters) = 0;
   virtual AttnStatus synchronize(void *stream) = 0;
+
+  /// Every extent is 1 or more.
+  virtual AttnStatus encodeMap(const AttnTensorMap &map,
+                               EncodedMap &encoded) = 0;
 };
 
 /// NVIDIA's driver, or the one that was set; null, with a message, when there

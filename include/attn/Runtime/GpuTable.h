@@ -36,17 +36,55 @@ typedef struct {
   // Into memory of the host, after everything before is done.
   void (*read)(void *host, const void *from, int64_t bytes);
   // geometry: blocks in x, y, z; threads of a block in x, y, z; bytes of
-  // dynamic shared memory. parameters: the address of each parameter.
+  // dynamic shared memory. parameters: the address of each parameter. A tensor
+  // map is described by an AttnTensorMap, which has its size.
   void (*launch)(int32_t kernel, const int64_t *geometry, void **parameters);
 } AttnGpuTable;
 
-// Before the images in a library's attn_gpu_images: a header, then a record an
-// image, then `launches` records of launches, then the bytes of the images,
-// each at a multiple of 64. All numbers are little-endian.
+// How a copy writes 16-byte chunks of a box's rows into shared memory: their
+// number is exclusive-ored with address bits from 7 on, in rows of so many
+// bytes. As the driver and NVGPU number them, like the rest of the
+// enumerations.
+typedef enum {
+  ATTN_SWIZZLE_NONE = 0,
+  ATTN_SWIZZLE_32B = 1,
+  ATTN_SWIZZLE_64B = 2,
+  ATTN_SWIZZLE_128B = 3,
+} AttnSwizzle;
+
+typedef enum {
+  ATTN_MAP_F16 = 6,
+  ATTN_MAP_F32 = 7,
+  ATTN_MAP_BF16 = 9
+} AttnMapElement;
+
+// A tensor in the device's memory and the box of it that one copy brings into
+// shared memory; what is outside of the tensor becomes zero. Dimension 0 is the
+// innermost one, of elements side by side.
 typedef struct {
-  char magic[8]; // "ATTNGPU2"
+  uint64_t address;    // of the first element, a multiple of 16
+  uint64_t extents[5]; // elements, up to 2^32; one of 0: nothing is copied
+  uint64_t strides[4]; // bytes from one index of dimensions 1 to 4 to the next,
+                       // multiples of 16 below 2^40 where the extent is not 1
+  uint32_t box[5];     // elements, up to 256
+  uint8_t rank;        // 1 to 5
+  uint8_t element;     // an AttnMapElement
+  uint8_t swizzle;     // an AttnSwizzle
+  uint8_t promotion;   // 64 << (promotion - 1) bytes of the second-level cache
+                       // are filled at once; 0: a sector
+  uint64_t reserved[3];
+} AttnTensorMap;
+
+// Before the images in a library's attn_gpu_images: a header, then a record an
+// image, then `launches` records of launches and `maps` of parameters that are
+// tensor maps, then the bytes of the images, each at a multiple of 64. All
+// numbers are little-endian.
+typedef struct {
+  char magic[8]; // "ATTNGPU3"
   uint32_t count;
   uint32_t launches;
+  uint32_t maps;
+  uint32_t reserved;
 } AttnGpuHeader;
 
 typedef enum {
@@ -70,6 +108,15 @@ typedef struct {
   uint32_t threads; // of a block, in x; 1 in y and z
   uint32_t shared;  // bytes of dynamic shared memory
 } AttnGpuLaunch;
+
+// A parameter through which a kernel of an image copies: the driver is to
+// encode what the library describes. Other images take the same bytes and look
+// at none.
+typedef struct {
+  uint32_t image;
+  uint32_t kernel;
+  uint32_t parameter;
+} AttnGpuMap;
 
 #ifdef __cplusplus
 }

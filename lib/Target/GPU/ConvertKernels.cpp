@@ -28,6 +28,7 @@
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/NVGPU/IR/NVGPUDialect.h"
 #include "mlir/Dialect/UB/IR/UBOps.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Transforms/DialectConversion.h"
@@ -93,13 +94,50 @@ static void setLaunches(LLVM::LLVMFuncOp kernel, const Launches &launches) {
     kernel->setAttr(NVVM::NVVMDialect::getReqntidAttrName(), launches.block);
 }
 
+/// The arguments after conversion that are tensor maps.
+static SmallVector<unsigned> findMaps(mlir::gpu::GPUFuncOp kernel,
+                                      const LLVMTypeConverter &converter) {
+  SmallVector<unsigned> maps;
+  TypeConverter::SignatureConversion signature(kernel.getNumArguments());
+  if (converter.convertFunctionSignature(kernel.getFunctionType(),
+                                         /*isVariadic=*/false,
+                                         /*useBarePtrCallConv=*/false,
+                                         signature))
+    for (auto [number, type] : llvm::enumerate(kernel.getArgumentTypes()))
+      if (isa<nvgpu::TensorMapDescriptorType>(type))
+        maps.push_back(signature.getInputMapping(number)->inputNo);
+  return maps;
+}
+
+/// Tensor maps are passed as bytes, which stay where they are passed.
+static void passMaps(LLVM::LLVMFuncOp kernel, ArrayRef<unsigned> maps) {
+  Builder b(kernel.getContext());
+  constexpr int64_t words = 16, alignment = 64;
+  auto bytes = LLVM::LLVMArrayType::get(b.getI64Type(), words);
+  for (unsigned map : maps) {
+    kernel.setArgAttr(map, LLVM::LLVMDialect::getByValAttrName(),
+                      TypeAttr::get(bytes));
+    kernel.setArgAttr(map, LLVM::LLVMDialect::getAlignAttrName(),
+                      b.getI64IntegerAttr(alignment));
+    kernel.setArgAttr(map, NVVM::NVVMDialect::getGridConstantAttrName(),
+                      b.getUnitAttr());
+  }
+}
+
 void ConvertKernels::runOnOperation() {
   MLIRContext *context = &getContext();
+  LLVMTypeConverter converter(context);
+  configureGpuToNVVMTypeConverter(converter);
+  converter.addConversion([](nvgpu::TensorMapDescriptorType type) -> Type {
+    return LLVM::LLVMPointerType::get(type.getContext());
+  });
+  llvm::StringMap<SmallVector<unsigned>> maps;
   auto one = IntegerAttr::get(IntegerType::get(context, 32), 1);
   llvm::StringMap<Launches> launches;
   for (auto kernel : getOperation().getOps<mlir::gpu::GPUFuncOp>())
     if (kernel.isKernel()) {
       ++numConverted;
+      maps[kernel.getName()] = findMaps(kernel, converter);
       if (auto taken = takeLaunches(kernel))
         launches[kernel.getName()] = *taken;
       // Without it ptxas spills a few registers so that more blocks fit.
@@ -110,8 +148,6 @@ void ConvertKernels::runOnOperation() {
   if (failed(applyPatternsGreedily(getOperation(), std::move(expansions))))
     return signalPassFailure();
 
-  LLVMTypeConverter converter(context);
-  configureGpuToNVVMTypeConverter(converter);
   RewritePatternSet patterns(context);
   arith::populateArithToLLVMConversionPatterns(converter, patterns);
   cf::populateControlFlowToLLVMConversionPatterns(converter, patterns);
@@ -134,9 +170,11 @@ void ConvertKernels::runOnOperation() {
   if (failed(
           applyPartialConversion(getOperation(), target, std::move(patterns))))
     return signalPassFailure();
-  for (auto kernel : getOperation().getOps<LLVM::LLVMFuncOp>())
+  for (auto kernel : getOperation().getOps<LLVM::LLVMFuncOp>()) {
     if (auto found = launches.find(kernel.getName()); found != launches.end())
       setLaunches(kernel, found->second);
+    passMaps(kernel, maps.lookup(kernel.getName()));
+  }
   // What loops were annotated with, where the translation looks for it.
   getOperation().walk([](LLVM::BrOp jump) {
     if (Attribute given = jump->removeDiscardableAttr("llvm.loop_annotation"))

@@ -16,6 +16,7 @@
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/NVGPU/IR/NVGPUDialect.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Interfaces/LoopLikeInterface.h"
 #include "mlir/Transforms/DialectConversion.h"
@@ -186,6 +187,100 @@ struct LowerLoad : ConvertOpToLLVMPattern<memref::LoadOp> {
   }
 };
 
+/// Fills in an AttnTensorMap.
+class MapWriter {
+public:
+  MapWriter(Table &table, Value map)
+      : b(table.builder), loc(table.loc), table(table), map(map) {}
+
+  /// Address, extents and strides; a map has the innermost dimension first.
+  void describe(Value memref) {
+    auto type = cast<MemRefType>(memref.getType());
+    int64_t bytes = type.getElementTypeBitWidth() / 8, rank = type.getRank();
+    auto strided = memref::ExtractStridedMetadataOp::create(b, loc, memref);
+    Value base = memref::ExtractAlignedPointerAsIndexOp::create(b, loc, memref);
+    Value offset = scale(strided.getOffset(), bytes);
+    store(offsetof(AttnTensorMap, address),
+          arith::AddIOp::create(b, loc, base, offset));
+    for (int64_t dim = 0; dim < rank; ++dim) {
+      int64_t from = rank - 1 - dim, at = dim * sizeof(uint64_t);
+      store(offsetof(AttnTensorMap, extents) + at, strided.getSizes()[from]);
+      if (dim > 0)
+        store(offsetof(AttnTensorMap, strides) + at - sizeof(uint64_t),
+              scale(strided.getStrides()[from], bytes));
+    }
+  }
+  /// What the type says.
+  void describe(nvgpu::TensorMapDescriptorType type, AttnMapElement element) {
+    ArrayRef<int64_t> box = type.getTensor().getShape();
+    for (auto [dim, extent] : llvm::enumerate(llvm::reverse(box)))
+      store(offsetof(AttnTensorMap, box) + dim * sizeof(uint32_t),
+            table.integer(b.getI32Type(), extent));
+    auto storeByte = [&](int64_t at, int64_t value) {
+      store(at, table.integer(b.getI8Type(), value));
+    };
+    storeByte(offsetof(AttnTensorMap, rank), int64_t(box.size()));
+    storeByte(offsetof(AttnTensorMap, element), element);
+    storeByte(offsetof(AttnTensorMap, swizzle), int64_t(type.getSwizzle()));
+    storeByte(offsetof(AttnTensorMap, promotion), int64_t(type.getL2promo()));
+  }
+
+private:
+  Value scale(Value index, int64_t factor) {
+    return arith::MulIOp::create(
+        b, loc, index, arith::ConstantIndexOp::create(b, loc, factor));
+  }
+  void store(int64_t at, Value value) {
+    if (value.getType().isIndex())
+      value = arith::IndexCastOp::create(b, loc, b.getI64Type(), value);
+    Value place =
+        LLVM::GEPOp::create(b, loc, table.pointer, b.getI8Type(), map,
+                            ArrayRef<LLVM::GEPArg>{static_cast<int>(at)});
+    LLVM::StoreOp::create(b, loc, value, place);
+  }
+
+  OpBuilder &b;
+  Location loc;
+  Table &table;
+  Value map;
+};
+
+std::optional<AttnMapElement> toMapElement(Type element) {
+  if (element.isF16())
+    return ATTN_MAP_F16;
+  if (element.isBF16())
+    return ATTN_MAP_BF16;
+  if (element.isF32())
+    return ATTN_MAP_F32;
+  return std::nullopt;
+}
+
+/// A description in the frame, which the launch hands to the runtime.
+struct LowerMap : ConvertOpToLLVMPattern<nvgpu::TmaCreateDescriptorOp> {
+  using ConvertOpToLLVMPattern::ConvertOpToLLVMPattern;
+  LogicalResult
+  matchAndRewrite(nvgpu::TmaCreateDescriptorOp op, OpAdaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    constexpr int64_t words = sizeof(AttnTensorMap) / sizeof(uint64_t);
+    auto cast = op.getTensor().getDefiningOp<memref::CastOp>();
+    auto source =
+        cast ? dyn_cast<MemRefType>(cast.getSource().getType()) : MemRefType();
+    nvgpu::TensorMapDescriptorType type = op.getTensorMap().getType();
+    auto element = toMapElement(type.getTensor().getElementType());
+    if (!source || !element || source.getRank() != type.getTensor().getRank())
+      return rewriter.notifyMatchFailure(
+          op, "expected a memref of the box's rank, of f16, bf16 or f32");
+    Table table(rewriter, op.getLoc());
+    Value map =
+        table.frame(op, LLVM::LLVMArrayType::get(rewriter.getI64Type(), words));
+    MapWriter writer(table, map);
+    writer.describe(cast.getSource());
+    writer.describe(type, *element);
+    rewriter.replaceOp(op, map);
+    return success();
+  }
+};
+
 struct LowerLaunch : ConvertOpToLLVMPattern<mlir::gpu::LaunchFuncOp> {
   LowerLaunch(const LLVMTypeConverter &converter,
               const llvm::DenseMap<Attribute, int32_t> &numbers)
@@ -208,13 +303,19 @@ struct LowerLaunch : ConvertOpToLLVMPattern<mlir::gpu::LaunchFuncOp> {
                   {adaptor.getGridSizeX(), adaptor.getGridSizeY(),
                    adaptor.getGridSizeZ(), adaptor.getBlockSizeX(),
                    adaptor.getBlockSizeY(), adaptor.getBlockSizeZ(), shared});
-    SmallVector<Value> scalars = getTypeConverter()->promoteOperands(
-        loc, op.getKernelOperands(), adaptor.getKernelOperands(), rewriter);
     SmallVector<Value> addresses;
-    for (Value scalar : scalars) {
-      Value place = table.frame(op, scalar.getType());
-      LLVM::StoreOp::create(rewriter, loc, scalar, place);
-      addresses.push_back(place);
+    for (auto [operand, converted] :
+         llvm::zip_equal(op.getKernelOperands(), adaptor.getKernelOperands())) {
+      if (isa<nvgpu::TensorMapDescriptorType>(operand.getType())) {
+        addresses.push_back(converted);
+        continue;
+      }
+      for (Value scalar : getTypeConverter()->promoteOperands(
+               loc, operand, converted, rewriter)) {
+        Value place = table.frame(op, scalar.getType());
+        LLVM::StoreOp::create(rewriter, loc, scalar, place);
+        addresses.push_back(place);
+      }
     }
     Value parameters = addresses.empty()
                            ? LLVM::ZeroOp::create(rewriter, loc, table.pointer)
@@ -336,18 +437,22 @@ void LowerHost::runOnOperation() {
   recordShared(numbers);
 
   LLVMTypeConverter converter(&getContext());
+  converter.addConversion([](nvgpu::TensorMapDescriptorType type) -> Type {
+    return LLVM::LLVMPointerType::get(type.getContext());
+  });
   RewritePatternSet patterns(&getContext());
-  patterns.add<LowerAlloc, LowerDealloc, LowerCopy, LowerConstant, LowerLoad>(
-      converter);
+  patterns.add<LowerAlloc, LowerDealloc, LowerCopy, LowerConstant, LowerLoad,
+               LowerMap>(converter);
   patterns.add<LowerLaunch>(converter, numbers);
   ConversionTarget target(getContext());
   target.markUnknownOpDynamicallyLegal([](Operation *) { return true; });
   target.addIllegalOp<memref::AllocOp, memref::DeallocOp, memref::CopyOp,
-                      memref::LoadOp, mlir::gpu::LaunchFuncOp>();
+                      memref::LoadOp, mlir::gpu::LaunchFuncOp,
+                      nvgpu::TmaCreateDescriptorOp>();
   target.addDynamicallyLegalOp<memref::GetGlobalOp>(
       [](Operation *op) { return op->hasAttr(kHost); });
-  target.markOpRecursivelyLegal<mlir::gpu::GPUModuleOp>();
   target.addLegalOp<mlir::gpu::GPUModuleOp>();
+  target.markOpRecursivelyLegal<mlir::gpu::GPUModuleOp>(); // of legal ones
   if (failed(
           applyPartialConversion(getOperation(), target, std::move(patterns))))
     return signalPassFailure();

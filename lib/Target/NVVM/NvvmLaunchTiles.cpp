@@ -20,6 +20,7 @@
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/NVGPU/IR/NVGPUDialect.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/Remarks.h"
 #include "mlir/Pass/PassManager.h"
@@ -283,6 +284,8 @@ void Launcher::placeScratch(Value task) {
 
 void Launcher::buildLaunch(ArrayRef<Value> bounds, Value tasks) {
   allocateScratch(tasks);
+  if (warpGroups)
+    createMaps(b, ops, *warpGroups);
   Value one = index(1);
   auto launch = gpu::LaunchOp::create(
       b, loc, tasks, one, one, index(kernel.at.threads()), one, one,
@@ -424,6 +427,13 @@ struct LaunchTilesPass
     return success();
   }
 
+  auto missed(StringRef name, Operation *op) {
+    return remark::missed(op->getLoc(),
+                          remark::RemarkOpts::name(name)
+                              .category(DEBUG_TYPE)
+                              .function(getOperation().getName()));
+  }
+
   /// The layout for warp groups, if the module is for sm_90a too.
   std::optional<WarpGroupPlan> planFor90a(ArrayRef<Operation *> ops) {
     auto module = getOperation()->getParentOfType<ModuleOp>();
@@ -436,11 +446,18 @@ struct LaunchTilesPass
     std::optional<WarpGroupPlan> plan = planWarpGroups(ops, reason);
     if (plan) {
       ++numWarpGroups;
+      const std::pair<StringRef, const OperandCopies *> copies[] = {
+          {"queries", &plan->queryCopies},
+          {"keys", &plan->keyCopies},
+          {"values", &plan->valueCopies}};
+      for (auto [name, one] : copies)
+        if (!one->useMap())
+          missed("NoTensorMap", *online)
+              << "sm_90a copies " << name
+              << " by cp.async instead of a tensor map: " << one->obstacle;
       return plan;
     }
-    remark::missed((*online)->getLoc(), remark::RemarkOpts::name("NoWarpGroups")
-                                            .category(DEBUG_TYPE)
-                                            .function(getOperation().getName()))
+    missed("NoWarpGroups", *online)
         << "sm_90a runs the kernel of the other architectures, without warp "
            "group products: "
         << reason;

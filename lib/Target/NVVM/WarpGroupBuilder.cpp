@@ -190,6 +190,10 @@ void WarpGroupBuilder::arriveAt(Value id, int64_t threads) {
   NVVM::BarrierArriveOp::create(f.b, f.loc, id, f.i32(threads));
 }
 
+Value WarpGroupBuilder::elect() {
+  return NVVM::ElectSyncOp::create(f.b, f.loc, f.b.getI1Type(), Value());
+}
+
 void WarpGroupBuilder::setRegisters(int64_t count, bool isMore) {
   auto action = isMore ? NVVM::SetMaxRegisterAction::increase
                        : NVVM::SetMaxRegisterAction::decrease;

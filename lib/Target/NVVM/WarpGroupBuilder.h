@@ -77,6 +77,9 @@ public:
   void sync(Value id, int64_t threads);
   void arriveAt(Value id, int64_t threads);
 
+  /// Whether the thread is the one of its warp that acts for it; all lanes ask.
+  Value elect();
+
   /// Gives registers back to the multiprocessor, or takes them from it.
   void setRegisters(int64_t count, bool isMore);
 

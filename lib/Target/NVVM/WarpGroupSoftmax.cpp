@@ -65,69 +65,131 @@ private:
 class Producer : SoftmaxUpdate {
 public:
   Producer(OpBuilder &b, OnlineAttentionOp op, Kernel &kernel,
-           const WarpGroupPlan &plan)
-      : SoftmaxUpdate(b, op, kernel), plan(plan), groups(f), ring(f, plan) {}
+           const WarpGroupPlan &plan, RingPosition &at)
+      : SoftmaxUpdate(b, op, kernel), plan(plan), at(at), groups(f),
+        ring(f, plan), queries(*this, plan.queryCopies, op.getQuery()),
+        keys(*this, plan.keyCopies, op.getKey()),
+        values(*this, plan.valueCopies, op.getValue()) {}
 
   void emit() {
-    GlobalRows queries = queryRows(), keys = keyRows(), values = valueRows();
+    // One thread of the first warp makes the copies that one thread can.
+    if (!at.isLeader)
+      at.isLeader =
+          f.both(f.less(kernel.at.thread, f.index(FragmentBuilder::lanes)),
+                 groups.elect());
     Value isAny = f.less(f.index(0), numKeys);
-    f.ifThen(isAny, [&] {
-      stageSwizzled(f, ring.queries(), plan.headSize, queries,
-                    [&](Value row) { return queryOrigin(row); });
-      groups.arriveAfterCopies(ring.queryFull());
-      f.forLoop(f.index(0), numKeys, plan.keyTile, {f.index(0), f.i32(0)},
-                [&](Value firstKey, ValueRange carried) {
-                  fill(firstKey, carried[0], carried[1], keys, values);
-                  auto [stage, parity] = ring.next(carried[0], carried[1]);
-                  return SmallVector<Value>{stage, parity};
-                });
+    if (plan.ranges == 1)
+      f.ifThen(isAny, [&] { begin(); });
+    else if (at.range == 0)
+      begin();
+    bool byLeader = keys.copier && values.copier;
+    Value isActive = byLeader ? f.both(at.isLeader, isAny) : isAny;
+    SmallVector<Value> next = f.ifElse(isActive, {at.stage, at.parity}, [&] {
+      isAlone = byLeader;
+      return emitTiles();
     });
+    at = {at.range + 1, next[0], next[1], at.isLeader};
   }
 
 private:
+  /// How an operand is copied: by one thread, or by all.
+  struct Source {
+    Source(Producer &producer, const OperandCopies &copies, Value operand) {
+      if (copies.useMap())
+        copier.emplace(producer.f, copies.maps[producer.at.range], operand,
+                       copies.shape);
+      else
+        rows.emplace(producer.f, operand, copies.shape.columnPosition);
+    }
+    std::optional<TensorCopier> copier;
+    std::optional<GlobalRows> rows;
+  };
+
+  void asLeader(function_ref<void()> body) {
+    if (isAlone)
+      return body();
+    isAlone = true;
+    f.ifThen(at.isLeader, body);
+    isAlone = false;
+  }
+
+  /// Queries are there for all ranges.
+  void begin() {
+    asLeader([&] {
+      for (Source *source : {&queries, &keys, &values})
+        if (source->copier)
+          source->copier->prefetchMap();
+    });
+    copy(queries, ring.queries(), f.index(0), ring.queryFull(),
+         [&](Value row) { return queryOrigin(row); });
+  }
+
+  /// Copies a tile, and arrives at `full` when that is done.
+  void copy(Source &source, const SwizzledTile &tile, Value firstRow,
+            Value full, function_ref<RowOrigin(Value row)> origin) {
+    if (source.copier)
+      return asLeader([&] { source.copier->copy(tile, firstRow, full); });
+    stageSwizzled(f, tile, tile.columns, *source.rows, origin);
+    groups.arriveAfterCopies(full);
+  }
+
+  SmallVector<Value> emitTiles() {
+    return f.forLoop(f.index(0), numKeys, plan.keyTile, {at.stage, at.parity},
+                     [&](Value firstKey, ValueRange carried) {
+                       fill(firstKey, carried[0], carried[1]);
+                       auto [stage, parity] = ring.next(carried[0], carried[1]);
+                       return SmallVector<Value>{stage, parity};
+                     });
+  }
+
   /// As keyOrigin, but a row after another is a key after another.
   RowOrigin originOf(Value firstKey, Value row, bool isValue) {
     return {keyOrigin(firstKey, row, isValue).isThere, {f.add(firstKey, row)}};
   }
 
-  void fill(Value firstKey, Value stage, Value parity, const GlobalRows &keys,
-            const GlobalRows &values) {
+  void fill(Value firstKey, Value stage, Value parity) {
     // The phase before the first is over from the start.
     Value before = arith::XOrIOp::create(f.b, f.loc, parity, f.i32(1));
     SwizzledTile keyTile = ring.keys(), valueTile = ring.values();
     keyTile.base = f.offset(keyTile.base, ring.keyOffset(stage));
     valueTile.base = f.offset(valueTile.base, ring.valueOffset(stage));
     groups.await(ring.keysEmpty(stage), before);
-    stageSwizzled(f, keyTile, plan.headSize, keys, [&](Value row) {
-      return originOf(firstKey, row, /*isValue=*/false);
-    });
-    groups.arriveAfterCopies(ring.keysFull(stage));
+    copy(keys, keyTile, firstKey, ring.keysFull(stage),
+         [&](Value row) { return originOf(firstKey, row, /*isValue=*/false); });
     groups.await(ring.valuesEmpty(stage), before);
-    stageSwizzled(f, valueTile, plan.valueSize, values, [&](Value row) {
-      return originOf(firstKey, row, /*isValue=*/true);
-    });
-    groups.arriveAfterCopies(ring.valuesFull(stage));
+    copy(values, valueTile, firstKey, ring.valuesFull(stage),
+         [&](Value row) { return originOf(firstKey, row, /*isValue=*/true); });
   }
 
   const WarpGroupPlan &plan;
+  RingPosition &at;
   WarpGroupBuilder groups;
   Ring ring;
+  Source queries, keys, values;
+  bool isAlone = false; ///< whether only the leader runs what is emitted
 };
 
 class Consumer : SoftmaxUpdate {
 public:
   Consumer(OpBuilder &b, OnlineAttentionOp op, Kernel &kernel,
-           const WarpGroupPlan &plan)
-      : SoftmaxUpdate(b, op, kernel), plan(plan), groups(f), ring(f, plan) {
+           const WarpGroupPlan &plan, RingPosition &at)
+      : SoftmaxUpdate(b, op, kernel), plan(plan), at(at), groups(f),
+        ring(f, plan) {
     keyTile = plan.keyTile;
   }
 
   void emit() {
     describeRows();
     SoftmaxState state = access.load(op.getAcc(), op.getMax(), op.getSum());
+    describeOperands();
+    if (plan.ranges > 1 && at.range == 0)
+      begin();
     Value isAny = f.less(f.index(0), numKeys);
-    state = state.with(f.ifElse(isAny, state.flatten(),
-                                [&] { return emitTiles(state).flatten(); }));
+    SmallVector<Value> all = state.flatten();
+    all.append({at.stage, at.parity});
+    all = f.ifElse(isAny, all, [&] { return emitTiles(state); });
+    state = state.with(ArrayRef(all).drop_back(2));
+    at = {at.range + 1, all[all.size() - 2], all.back(), Value()};
     access.store(state, op.getAcc(), op.getMax(), op.getSum());
   }
 
@@ -149,7 +211,10 @@ private:
   };
   static Step unpack(const Step &like, ValueRange values);
 
-  SoftmaxState emitTiles(const SoftmaxState &state);
+  /// The state after all tiles of the range, and where the next one begins.
+  SmallVector<Value> emitTiles(const SoftmaxState &state);
+  /// Waits for the queries, and makes the first turn the first consumer's.
+  void begin();
   Step emitFirst(const SoftmaxState &state);
   Step emitNext(Step step, Value firstKey);
   SoftmaxState emitLast(Step step);
@@ -176,6 +241,14 @@ private:
       groups.arriveAt(arith::SubIOp::create(f.b, f.loc, f.i32(2), group),
                       2 * WarpGroupBuilder::threads);
   }
+  /// Products see copies through tensor maps as they are, others after a fence.
+  void fenceCopies(ArrayRef<const OperandCopies *> copies) {
+    if (!llvm::all_of(copies, [](auto *one) { return one->useMap(); }))
+      groups.fenceProxy();
+  }
+  /// Through tensor maps, values beyond the last key are what the tensor has
+  /// there, but 0 * NaN must not escape. Scores of such keys are masked.
+  void clearTail(Value stage);
   void release(Value barrier) {
     f.ifThen(f.compare(arith::CmpIPredicate::eq, kernel.at.lane, f.index(0)),
              [&] { groups.arrive(barrier); });
@@ -195,6 +268,7 @@ private:
   }
 
   const WarpGroupPlan &plan;
+  RingPosition &at;
   WarpGroupBuilder groups;
   Ring ring;
   Value group;                 ///< the consumer's number, i32
@@ -211,6 +285,37 @@ void Consumer::describeOperands() {
   group = f.toI32(number);
   keys = groups.describeRows(ring.keys());
   values = groups.describeColumns(ring.values());
+}
+
+void Consumer::clearTail(Value stage) {
+  constexpr int64_t barrier = 3, chunkBytes = 16,
+                    perRow = SwizzledTile::rowBytes / chunkBytes;
+  if (!plan.valueCopies.useMap())
+    return;
+  Value rest =
+      f.b.createOrFold<arith::RemUIOp>(f.loc, numKeys, f.index(plan.keyTile));
+  if (isConstantIntValue(rest, 0))
+    return;
+  int64_t threads = plan.consumers * WarpGroupBuilder::threads;
+  Value isPartial = f.compare(arith::CmpIPredicate::ne, rest, f.index(0));
+  f.ifThen(isPartial, [&] {
+    SwizzledTile tile = ring.values();
+    Value base = f.offset(tile.base, ring.valueOffset(stage));
+    Value zero = arith::ConstantOp::create(
+        f.b, f.loc,
+        f.b.getZeroAttr(VectorType::get({chunkBytes / 4}, f.b.getI32Type())));
+    // Whole rows, so that it does not matter how their chunks are permuted.
+    Value from = f.add(f.mul(rest, perRow), kernel.at.thread);
+    f.forLoop(from, f.index(tile.rows * perRow), threads, {},
+              [&](Value chunk, ValueRange) {
+                Value to = f.offset(base, f.mul(chunk, chunkBytes));
+                for (int64_t at = 0; at < tile.bytes(); at += tile.blockBytes())
+                  LLVM::StoreOp::create(f.b, f.loc, zero, f.offset(to, at));
+                return SmallVector<Value>();
+              });
+    groups.fenceProxy();
+    groups.sync(f.i32(barrier), threads);
+  });
 }
 
 Consumer::Registers Consumer::startScores(Value stage) {
@@ -271,15 +376,20 @@ void Consumer::fence(Registers &acc, Registers &weights) {
   weights.assign(all.begin() + acc.size(), all.end());
 }
 
-/// The first tile has no product of values beside its scores.
-Consumer::Step Consumer::emitFirst(const SoftmaxState &state) {
-  Step step{state, {}, f.index(0), f.i32(0)};
-  groups.await(ring.queryFull(), step.parity);
-  groups.await(ring.keysFull(step.stage), step.parity);
-  groups.fenceProxy();
-  if (takesTurns()) // the first turn is the first one's
+void Consumer::begin() {
+  groups.await(ring.queryFull(), f.i32(0));
+  if (takesTurns())
     f.ifThen(f.compare(arith::CmpIPredicate::eq, group, f.i32(1)),
              [&] { passTurn(); });
+}
+
+/// The first tile has no product of values beside its scores.
+Consumer::Step Consumer::emitFirst(const SoftmaxState &state) {
+  Step step{state, {}, at.stage, at.parity};
+  if (plan.ranges == 1)
+    begin();
+  groups.await(ring.keysFull(step.stage), step.parity);
+  fenceCopies({&plan.queryCopies, &plan.keyCopies});
   takeTurn();
   groups.fence({});
   Registers scores = startScores(step.stage);
@@ -298,7 +408,7 @@ Consumer::Step Consumer::emitNext(Step step, Value firstKey) {
   auto [stage, parity] = ring.next(step.stage, step.parity);
   groups.await(ring.keysFull(stage), parity);
   groups.await(ring.valuesFull(step.stage), step.parity);
-  groups.fenceProxy();
+  fenceCopies({&plan.keyCopies, &plan.valueCopies});
   takeTurn();
   Registers acc = flatten(step.state.acc);
   fence(acc, step.weights);
@@ -319,51 +429,60 @@ Consumer::Step Consumer::emitNext(Step step, Value firstKey) {
 
 SoftmaxState Consumer::emitLast(Step step) {
   groups.await(ring.valuesFull(step.stage), step.parity);
-  groups.fenceProxy();
+  fenceCopies({&plan.valueCopies});
+  clearTail(step.stage);
   Registers acc = flatten(step.state.acc);
   fence(acc, step.weights);
   startValues(step.stage, step.weights, acc);
   groups.wait(0, acc);
+  if (at.range + 1 < plan.ranges)
+    release(ring.valuesEmpty(step.stage));
   step.state.acc = unflatten(acc);
   return step.state;
 }
 
-SoftmaxState Consumer::emitTiles(const SoftmaxState &state) {
-  describeOperands();
+SmallVector<Value> Consumer::emitTiles(const SoftmaxState &state) {
   Step first = emitFirst(state);
   SmallVector<Value> last =
       f.forLoop(f.index(plan.keyTile), numKeys, plan.keyTile, first.pack(),
                 [&](Value firstKey, ValueRange carried) {
                   return emitNext(unpack(first, carried), firstKey).pack();
                 });
-  return emitLast(unpack(first, last));
+  Step step = unpack(first, last);
+  auto [stage, parity] = ring.next(step.stage, step.parity);
+  SmallVector<Value> all = emitLast(step).flatten();
+  all.append({stage, parity});
+  return all;
 }
 
 void attn::nvvm::initBarriers(FragmentBuilder &f, const WarpGroupPlan &plan) {
   Ring ring(f, plan);
   WarpGroupBuilder groups(f);
   Value isFirst = f.compare(arith::CmpIPredicate::eq, f.at.thread, f.index(0));
-  constexpr int64_t producers = WarpGroupBuilder::threads;
   int64_t consumers = plan.consumers * WarpGroupBuilder::warps;
   f.ifThen(isFirst, [&] {
-    groups.initBarrier(ring.queryFull(), producers);
+    groups.initBarrier(ring.queryFull(), plan.queryCopies.arrivals());
     for (int64_t stage = 0; stage < plan.stages; ++stage) {
       Value at = f.index(stage);
-      groups.initBarrier(ring.keysFull(at), producers);
+      groups.initBarrier(ring.keysFull(at), plan.keyCopies.arrivals());
       groups.initBarrier(ring.keysEmpty(at), consumers);
-      groups.initBarrier(ring.valuesFull(at), producers);
+      groups.initBarrier(ring.valuesFull(at), plan.valueCopies.arrivals());
       groups.initBarrier(ring.valuesEmpty(at), consumers);
     }
+    // Copies through tensor maps arrive by another way.
+    groups.fenceProxy();
   });
   f.barrier();
 }
 
 void attn::nvvm::emitProducer(OpBuilder &b, OnlineAttentionOp op,
-                              Kernel &kernel, const WarpGroupPlan &plan) {
-  Producer(b, op, kernel, plan).emit();
+                              Kernel &kernel, const WarpGroupPlan &plan,
+                              RingPosition &at) {
+  Producer(b, op, kernel, plan, at).emit();
 }
 
 void attn::nvvm::emitConsumer(OpBuilder &b, OnlineAttentionOp op,
-                              Kernel &kernel, const WarpGroupPlan &plan) {
-  Consumer(b, op, kernel, plan).emit();
+                              Kernel &kernel, const WarpGroupPlan &plan,
+                              RingPosition &at) {
+  Consumer(b, op, kernel, plan, at).emit();
 }

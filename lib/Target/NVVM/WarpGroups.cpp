@@ -27,10 +27,14 @@ constexpr int64_t kSharedLimit = 227 * 1024;
 /// What a multiprocessor has, of which every block takes a part for itself.
 constexpr int64_t kSharedOfAll = 228 * 1024, kSharedOfSystem = 1024;
 /// Registers of a lane of the producer, of one of two consumers in a block, and
-/// of the only consumer of one of two blocks. A multiprocessor has 512 for a
-/// lane of all its warp groups.
-constexpr int64_t kProducerRegisters = 56, kConsumerRegisters = 224,
-                  kOnlyConsumerRegisters = 200;
+/// of the only consumer of one of two blocks.
+struct RegisterPlan {
+  int64_t producer, consumer, onlyConsumer;
+};
+/// A multiprocessor has 512 for a lane of all its warp groups. Copies through
+/// tensor maps take few.
+constexpr RegisterPlan kRegisters = {56, 224, 200},
+                       kRegistersWithMaps = {24, 240, 232};
 constexpr int64_t kMostColumns = 256, kMostStages = 3;
 /// Fewer rows leave a warp group with less to do than four warps of mma.sync.
 constexpr int64_t kFewestRows = 49;
@@ -45,15 +49,21 @@ bool isWide(Value memref, AffineMap map, unsigned columns) {
   return hasWideRows(memref, SoftmaxUpdate::positionOf(map, columns));
 }
 
-/// The reason why `ops` are no single streaming softmax, if there is one.
-std::string findObstacle(ArrayRef<Operation *> ops, OnlineAttentionOp &online) {
+using Ranges = SmallVector<OnlineAttentionOp>;
+
+/// The reason why `ops` are no streaming softmax over one range of keys after
+/// the other, if there is one.
+std::string findObstacle(ArrayRef<Operation *> ops, Ranges &ranges) {
   for (Operation *op : ops) {
     if (!isa<scf::ForallOp>(op->getParentOp()))
       return "control flow around operations on tiles";
     if (auto one = dyn_cast<OnlineAttentionOp>(op)) {
-      if (online)
-        return "several ranges of keys";
-      online = one;
+      if (!ranges.empty() &&
+          (one.getQuery() != ranges.front().getQuery() ||
+           one.getAcc() != ranges.front().getAcc() ||
+           one.getIndexingMaps() != ranges.front().getIndexingMaps()))
+        return "ranges of keys that differ in more than keys and values";
+      ranges.push_back(one);
       continue;
     }
     auto fill = dyn_cast<linalg::FillOp>(op);
@@ -63,7 +73,7 @@ std::string findObstacle(ArrayRef<Operation *> ops, OnlineAttentionOp &online) {
         !(copy && isIdle(copy)) && !(alloc && isStatePart(alloc)))
       return ("'" + op->getName().getStringRef() + "' in the kernel").str();
   }
-  return online ? "" : "no softmax";
+  return ranges.empty() ? "no softmax" : "";
 }
 
 std::string findObstacle(OnlineAttentionOp op) {
@@ -80,6 +90,41 @@ std::string findObstacle(OnlineAttentionOp op) {
       !isWide(op.getValue(), mapOf(op, 2), D::kValueSize))
     return "rows that are not whole chunks of 16 bytes";
   return "";
+}
+
+void planCopies(const Ranges &ranges, WarpGroupPlan &plan) {
+  OnlineAttentionOp op = ranges.front();
+  Operation *kernel = op->getParentOp();
+  auto planOne = [&](OperandCopies &copies, Value operand) {
+    if (copies.obstacle.empty())
+      copies.obstacle = findMapObstacle(operand, copies.shape, kernel);
+  };
+  auto position = [&](unsigned index, unsigned dim) {
+    return SoftmaxUpdate::positionOf(mapOf(op, index), dim);
+  };
+  auto acc = cast<MemRefType>(op.getAcc().getType());
+  int64_t groups = acc.getDimSize(0), rows = plan.queryTile({}).rows;
+  TileShape &queries = plan.queryCopies.shape;
+  queries = {position(0, D::kHeadSize), position(0, D::kQuery), std::nullopt,
+             groups > 1 ? acc.getDimSize(1) : rows, groups};
+  if (mapOf(op, 0).isFunctionOfDim(D::kGroup))
+    queries.groupPosition = position(0, D::kGroup);
+  if (queries.rows * queries.groups != rows)
+    plan.queryCopies.obstacle =
+        llvm::formatv("{0} groups of {1} rows are no tile of {2}", groups,
+                      queries.rows, rows);
+  planOne(plan.queryCopies, op.getQuery());
+  plan.keyCopies.shape = {position(1, D::kHeadSize), position(1, D::kKey),
+                          std::nullopt, plan.keyTile, 1};
+  plan.valueCopies.shape = {position(2, D::kValueSize), position(2, D::kKey),
+                            std::nullopt, plan.keyTile, 1};
+  for (OnlineAttentionOp range : ranges) {
+    planOne(plan.keyCopies, range.getKey());
+    if (range.getKeyValid())
+      plan.valueCopies.obstacle =
+          "values of keys that are not valid become zero";
+    planOne(plan.valueCopies, range.getValue());
+  }
 }
 
 /// 128 keys, where registers last for their scores beside the accumulators.
@@ -103,12 +148,14 @@ bool chooseStages(WarpGroupPlan &plan) {
 
 std::optional<WarpGroupPlan>
 attn::nvvm::planWarpGroups(ArrayRef<Operation *> ops, std::string &reason) {
-  OnlineAttentionOp op;
-  reason = findObstacle(ops, op);
-  if (reason.empty())
-    reason = findObstacle(op);
+  Ranges ranges;
+  reason = findObstacle(ops, ranges);
+  for (OnlineAttentionOp range : ranges)
+    if (reason.empty())
+      reason = findObstacle(range);
   if (!reason.empty())
     return std::nullopt;
+  OnlineAttentionOp op = ranges.front();
   auto acc = cast<MemRefType>(op.getAcc().getType());
   int64_t rows = acc.getDimSize(0) * acc.getDimSize(1);
   auto keyType = cast<MemRefType>(op.getKey().getType());
@@ -130,7 +177,12 @@ attn::nvvm::planWarpGroups(ArrayRef<Operation *> ops, std::string &reason) {
   // Two blocks have what two consumers of one block have: softmax of one
   // beside products of the other.
   plan.blocks = plan.consumers == 1 ? 2 : 1;
+  plan.ranges = int64_t(ranges.size());
   plan.keyTile = chooseKeyTile(op, columns, plan.blocks);
+  for (OnlineAttentionOp range : ranges)
+    plan.keyTile =
+        std::min(plan.keyTile, chooseKeyTile(range, columns, plan.blocks));
+  planCopies(ranges, plan);
   if (chooseStages(plan))
     return plan;
   plan.blocks = 1;
@@ -138,6 +190,38 @@ attn::nvvm::planWarpGroups(ArrayRef<Operation *> ops, std::string &reason) {
     return plan;
   reason = "too little shared memory for two tiles of keys and values";
   return std::nullopt;
+}
+
+/// A map for every range, or the one of a range before.
+static void createMaps(OpBuilder &host, ArrayRef<Value> operands,
+                       OperandCopies &copies) {
+  if (!copies.useMap())
+    return;
+  SmallVector<TensorPart> parts;
+  for (Value operand : operands) {
+    TensorPart part = TensorPart::find(operand);
+    auto same = llvm::find_if(parts, [&](const TensorPart &other) {
+      return part.hasMapOf(other, copies.shape.columnPosition);
+    });
+    copies.maps.push_back(same == parts.end()
+                              ? createMap(host, operand, copies.shape)
+                              : copies.maps[same - parts.begin()]);
+    parts.push_back(std::move(part));
+  }
+}
+
+void attn::nvvm::createMaps(OpBuilder &host, ArrayRef<Operation *> ops,
+                            WarpGroupPlan &plan) {
+  SmallVector<Value> queries, keys, values;
+  for (Operation *op : ops)
+    if (auto range = dyn_cast<OnlineAttentionOp>(op)) {
+      queries.push_back(range.getQuery());
+      keys.push_back(range.getKey());
+      values.push_back(range.getValue());
+    }
+  ::createMaps(host, queries, plan.queryCopies);
+  ::createMaps(host, keys, plan.keyCopies);
+  ::createMaps(host, values, plan.valueCopies);
 }
 
 namespace {
@@ -151,11 +235,12 @@ public:
   void emitProducer(ThreadPosition at) {
     Kernel kernel;
     kernel.at = at;
-    setRegisters(kernel, kProducerRegisters, /*isMore=*/false);
+    setRegisters(kernel, registers().producer, /*isMore=*/false);
+    RingPosition position = beginRing(kernel);
     for (Operation *op : copyBody()) {
       OpBuilder builder(op);
       if (auto online = dyn_cast<OnlineAttentionOp>(op))
-        attn::nvvm::emitProducer(builder, online, kernel, plan);
+        attn::nvvm::emitProducer(builder, online, kernel, plan, position);
     }
     erase();
   }
@@ -164,9 +249,10 @@ public:
     Kernel kernel;
     kernel.at = at;
     setRegisters(kernel,
-                 plan.consumers > 1 ? kConsumerRegisters
-                                    : kOnlyConsumerRegisters,
+                 plan.consumers > 1 ? registers().consumer
+                                    : registers().onlyConsumer,
                  /*isMore=*/true);
+    RingPosition position = beginRing(kernel);
     SmallVector<Operation *> ops = copyBody();
     for (Operation *op : ops)
       if (auto alloc = dyn_cast<memref::AllocOp>(op))
@@ -174,7 +260,7 @@ public:
     for (Operation *op : ops) {
       OpBuilder builder(op);
       if (auto online = dyn_cast<OnlineAttentionOp>(op))
-        attn::nvvm::emitConsumer(builder, online, kernel, plan);
+        attn::nvvm::emitConsumer(builder, online, kernel, plan, position);
       else
         emitTileOp(builder, op, kernel);
     }
@@ -182,6 +268,16 @@ public:
   }
 
 private:
+  const RegisterPlan &registers() const {
+    return plan.useMaps() ? kRegistersWithMaps : kRegisters;
+  }
+  RingPosition beginRing(const Kernel &kernel) {
+    FragmentBuilder f(b, loc, kernel.at);
+    RingPosition position;
+    position.stage = f.index(0);
+    position.parity = f.i32(0);
+    return position;
+  }
   void setRegisters(Kernel &kernel, int64_t count, bool isMore) {
     // The only consumer of the only block has all registers from the start.
     if (plan.consumers == 1 && plan.blocks == 1)

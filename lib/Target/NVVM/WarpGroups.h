@@ -10,16 +10,34 @@
 #define ATTN_LIB_TARGET_NVVM_WARPGROUPS_H
 
 #include "Kernel.h"
-#include "WarpGroupBuilder.h"
+#include "TensorMaps.h"
 
 namespace mlir::attn::nvvm {
+
+/// How an operand gets into shared memory: by copies through a tensor map, or
+/// for the reason given by all threads of the producer.
+struct OperandCopies {
+  TileShape shape;
+  std::string obstacle;
+  SmallVector<Value> maps; ///< of createMaps, by range of keys
+
+  bool useMap() const { return obstacle.empty(); }
+  /// Arrivals of a tile.
+  int64_t arrivals() const { return useMap() ? 1 : WarpGroupBuilder::threads; }
+};
 
 /// How a kernel for warp groups is laid out.
 struct WarpGroupPlan {
   int64_t consumers = 0; ///< groups of 64 rows that multiply
   int64_t keyTile = 0, stages = 0;
   int64_t blocks = 1;                  ///< on a multiprocessor at once
+  int64_t ranges = 1;                  ///< of keys, one after the other
   int64_t headSize = 0, valueSize = 0; ///< of products: multiples of 16
+  OperandCopies queryCopies, keyCopies, valueCopies;
+
+  bool useMaps() const {
+    return queryCopies.useMap() && keyCopies.useMap() && valueCopies.useMap();
+  }
 
   int64_t threads() const {
     return (consumers + 1) * WarpGroupBuilder::threads;
@@ -46,13 +64,24 @@ struct WarpGroupPlan {
 std::optional<WarpGroupPlan> planWarpGroups(ArrayRef<Operation *> ops,
                                             std::string &reason);
 
+/// Has the host encode the maps that the plan wants.
+void createMaps(OpBuilder &host, ArrayRef<Operation *> ops,
+                WarpGroupPlan &plan);
+
+/// Where a role goes on after a range of keys.
+struct RingPosition {
+  int64_t range = 0;
+  Value stage, parity; ///< of the next tile
+  Value isLeader; ///< of the producer: the thread that copies by tensor maps
+};
+
 /// The parts of attn.online_attention: who brings keys and values, and who
 /// multiplies. `kernel.at.shared` is aligned for swizzled tiles.
 void initBarriers(FragmentBuilder &f, const WarpGroupPlan &plan);
 void emitProducer(OpBuilder &b, OnlineAttentionOp op, Kernel &kernel,
-                  const WarpGroupPlan &plan);
+                  const WarpGroupPlan &plan, RingPosition &at);
 void emitConsumer(OpBuilder &b, OnlineAttentionOp op, Kernel &kernel,
-                  const WarpGroupPlan &plan);
+                  const WarpGroupPlan &plan, RingPosition &at);
 
 /// Builds a branch on the number of threads of a block: with the plan's, the
 /// code of `body` for warp groups; what a block of another size does is to be

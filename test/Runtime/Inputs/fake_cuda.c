@@ -142,6 +142,32 @@ Result cuLaunchKernel(void *kernel, unsigned x, unsigned y, unsigned z,
            stream);
   return (void)parameters, (void)extra, enter("cuLaunchKernel", text);
 }
+#ifndef WITHOUT_MAPS
+Result cuTensorMapEncodeTiled(void *map, int type, uint32_t rank, void *address,
+                              const uint64_t *extents, const uint64_t *strides,
+                              const uint32_t *box, const uint32_t *steps,
+                              int interleave, int swizzle, int promotion,
+                              int fill) {
+  char text[512];
+  int at = snprintf(text, sizeof(text), "type %d extents", type);
+  for (uint32_t dim = 0; dim < rank; ++dim)
+    at += snprintf(text + at, sizeof(text) - at, " %llu",
+                   (unsigned long long)extents[dim]);
+  at += snprintf(text + at, sizeof(text) - at, " strides");
+  for (uint32_t dim = 1; dim < rank; ++dim)
+    at += snprintf(text + at, sizeof(text) - at, " %llu",
+                   (unsigned long long)strides[dim - 1]);
+  at += snprintf(text + at, sizeof(text) - at, " box");
+  for (uint32_t dim = 0; dim < rank; ++dim)
+    at += snprintf(text + at, sizeof(text) - at, " %u/%u", box[dim],
+                   steps[dim]);
+  snprintf(text + at, sizeof(text) - at,
+           " modes %d %d %d %d aligned %d %d", interleave, swizzle, promotion,
+           fill, (uintptr_t)map % 64 == 0, (uintptr_t)address % 16 == 0);
+  memset(map, 0x5a, 128);
+  return enter("cuTensorMapEncodeTiled", text);
+}
+#endif
 Result cuStreamSynchronize(void *stream) {
   return (void)stream, enter("cuStreamSynchronize", "");
 }

@@ -37,6 +37,24 @@ gpu.module @attn_kernels {
 
 // -----
 
+// A tensor map is 128 bytes among the parameters, behind those that a memref becomes.
+
+// CHECK-LABEL: llvm.func @copies
+// CHECK-SAME: %arg5: !llvm.ptr {llvm.align = 64 : i64, llvm.byval = !llvm.array<16 x i64>, nvvm.grid_constant}, %arg6: i64
+// CHECK: nvvm.prefetch tensormap, %{{.*}} : !llvm.ptr
+!map = !nvgpu.tensormap.descriptor<tensor = memref<128x64xbf16, #gpu.address_space<workgroup>>, swizzle = swizzle_128b,
+                                   l2promo = l2promo_128b, oob = zero, interleave = none>
+gpu.module @attn_kernels {
+  gpu.func @copies(%to: memref<?xindex>, %map: !map, %i: index) kernel {
+    %pointer = builtin.unrealized_conversion_cast %map : !map to !llvm.ptr
+    nvvm.prefetch tensormap, %pointer : !llvm.ptr
+    memref.store %i, %to[%i] : memref<?xindex>
+    gpu.return
+  }
+}
+
+// -----
+
 gpu.module @attn_kernels {
   gpu.func @negative_reduce(%x: f32, %to: memref<f32>) kernel {
     // expected-error @+1 {{failed to legalize operation 'gpu.subgroup_reduce'}}

@@ -45,6 +45,54 @@ func.func @constant(%i: index) -> index {
 
 // -----
 
+// A tensor map is described in the frame: address, extents and strides in bytes, the innermost dimension first, the box, and
+// rank, type, swizzle and promotion as numbers. The launch is given the description itself.
+
+// CHECK-LABEL: func.func @map
+// CHECK-DAG: %[[MAP:.*]] = llvm.alloca %{{.*}} x !llvm.array<16 x i64>
+// CHECK-DAG: %[[PARAMETERS:.*]] = llvm.alloca %{{.*}} x !llvm.array<1 x ptr>
+// CHECK: %{{.*}}, %[[OFFSET:.*]], %[[SIZES:.*]]:2, %[[STRIDES:.*]]:2 = memref.extract_strided_metadata
+// CHECK: memref.extract_aligned_pointer_as_index
+// CHECK: arith.muli %[[OFFSET]], %c2
+// CHECK: llvm.getelementptr %[[MAP]][0]
+// CHECK: arith.index_cast %[[SIZES]]#1
+// CHECK: llvm.getelementptr %[[MAP]][8]
+// CHECK: arith.index_cast %[[SIZES]]#0
+// CHECK: llvm.getelementptr %[[MAP]][16]
+// CHECK: arith.muli %[[STRIDES]]#0, %c2
+// CHECK: llvm.getelementptr %[[MAP]][48]
+// CHECK: llvm.mlir.constant(64 : i32)
+// CHECK: llvm.getelementptr %[[MAP]][80]
+// CHECK: llvm.mlir.constant(128 : i32)
+// CHECK: llvm.getelementptr %[[MAP]][84]
+// CHECK: llvm.mlir.constant(2 : i8)
+// CHECK: llvm.getelementptr %[[MAP]][100]
+// CHECK: llvm.mlir.constant(9 : i8)
+// CHECK: llvm.getelementptr %[[MAP]][101]
+// CHECK: llvm.mlir.constant(3 : i8)
+// CHECK: llvm.getelementptr %[[MAP]][102]
+// CHECK: llvm.mlir.constant(2 : i8)
+// CHECK: llvm.getelementptr %[[MAP]][103]
+// CHECK: %[[PLACE:.*]] = llvm.getelementptr %[[PARAMETERS]][0]
+// CHECK: llvm.store %[[MAP]], %[[PLACE]] : !llvm.ptr, !llvm.ptr
+!map = !nvgpu.tensormap.descriptor<tensor = memref<128x64xbf16, #gpu.address_space<workgroup>>, swizzle = swizzle_128b,
+                                   l2promo = l2promo_128b, oob = zero, interleave = none>
+module attributes {gpu.container_module} {
+  gpu.module @attn_kernels {
+    gpu.func @first(%map: !map) kernel { gpu.return }
+  }
+  func.func @map(%n: index, %tensor: memref<?x?xbf16, strided<[?, 1], offset: ?>>) {
+    %c64 = arith.constant 64 : index
+    %c128 = arith.constant 128 : index
+    %any = memref.cast %tensor : memref<?x?xbf16, strided<[?, 1], offset: ?>> to memref<*xbf16>
+    %map = nvgpu.tma.create.descriptor %any box[%c128, %c64] : memref<*xbf16> -> !map
+    gpu.launch_func @attn_kernels::@first blocks in (%n, %n, %n) threads in (%n, %n, %n) args(%map : !map)
+    return
+  }
+}
+
+// -----
+
 func.func @negative_loop(%a: memref<?xindex>, %n: index) -> index {
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index

@@ -76,7 +76,8 @@ def AttnGPULowerHostPass : Pass<"attn-gpu-lower-host", "::mlir::ModuleOp"> {
     through a table of functions that the runtime puts into the library; constants are copied to the device once.
     A kernel is known by its position in the module of kernels. Nothing here fails on its own: what goes wrong is
     noted by the runtime, which then does nothing until the entry is back. Reading one element outside of loops waits for the device; in
-    a loop it is an error.
+    a loop it is an error. A tensor map (`nvgpu.tma.create.descriptor`) is described to the runtime, which has the driver
+    encode it for kernels that read it.
 
     ```mlir
     module {

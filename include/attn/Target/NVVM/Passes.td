@@ -148,8 +148,8 @@ def AttnNvvmLaunchTilesPass : Pass<"attn-nvvm-launch-tiles", "func::FuncOp"> {
     Statistic<"numEmitted", "num-emitted", "tile-level operations that became code on fragments">
   ];
   let dependentDialects = ["affine::AffineDialect", "arith::ArithDialect", "gpu::GPUDialect", "LLVM::LLVMDialect",
-                           "math::MathDialect", "memref::MemRefDialect", "NVVM::NVVMDialect", "scf::SCFDialect",
-                           "vector::VectorDialect"];
+                           "math::MathDialect", "memref::MemRefDialect", "nvgpu::NVGPUDialect", "NVVM::NVVMDialect",
+                           "scf::SCFDialect", "vector::VectorDialect"];
 }
 
 #endif // ATTN_TARGET_NVVM_PASSES
