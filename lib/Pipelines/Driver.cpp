@@ -10,6 +10,7 @@
 #include "Border.h"
 
 #include "mlir/IR/Remarks.h"
+#include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Support/FileUtilities.h"
 #include "llvm/ADT/StringExtras.h"
@@ -211,7 +212,10 @@ LogicalResult Compilation::runPhase(Phase phase) {
       (*module)->setAttr("attn.sm", builder.getStrArrayAttr(names));
     }
   }
-  if (failed(manager.run(*module)))
+  // Once a phase and not after each of its passes, which would take a third of
+  // a compilation; attn-opt verifies after each.
+  manager.enableVerifier(false);
+  if (failed(manager.run(*module)) || failed(verify(*module)))
     return failure();
   return options.dumpFolder.empty() ? success() : writeModule(dumpPath(phase));
 }

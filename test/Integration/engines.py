@@ -5,11 +5,9 @@ Both take the inputs in f64, already rounded to the case's type, and give result
 """
 
 import functools
-import hashlib
-import os
 import shutil
-from pathlib import Path
 
+import libraries
 import numpy as np
 import problem
 import reference
@@ -38,15 +36,10 @@ class Compiled:
     def _module(ir, flags):
         import attn_compiler
 
-        key = hashlib.sha256(repr((ir, flags)).encode()).hexdigest()
-        library = Path(os.environ["ATTN_TEST_LIBRARIES"]) / f"{key}.so"
-        if library.exists():
-            return attn_compiler.load(library)
-        # named by the process until it is whole: another one may be compiling the same
-        own = library.with_suffix(f".{os.getpid()}.so")
-        module = attn_compiler.compile(ir, output=own, **dict(flags))
-        own.replace(library)
-        return module
+        def make(folder):
+            attn_compiler.compile(ir, output=folder / "case.so", **dict(flags))
+
+        return attn_compiler.load(libraries.kept((ir, flags), make) / "case.so")
 
     @staticmethod
     def evaluate(case, inputs, **flags):

@@ -2,25 +2,16 @@
 """Evaluates a case of sorted attention with kernels for GPUs, which run in the simulator: every access is checked, and the
 order of blocks and warps is random."""
 
-import subprocess
 import tempfile
 from pathlib import Path
 
+import libraries
 import lsh_engines
 import numpy as np
 import simulated
 
 INTEGERS = {"valid": "bool", "query_valid": "bool", "key_valid": "bool", "injected": "int32"}
 SINGLES = ("rotations", "directions")
-
-
-def compile_case(folder, ir):
-    (folder / "case.mlir").write_text(ir, encoding="utf-8")
-    library = folder / "case.so"
-    command = ["attn-compile", folder / "case.mlir", "--target=nvptx", "--sm=80", "--embed-ir", "--remarks", "-o", library]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return library, done.stderr
 
 
 def simulate(folder, library, case, made, order=7):
@@ -44,6 +35,6 @@ class Simulated(lsh_engines.Compiled):
     @staticmethod
     def evaluate(case, made):
         with tempfile.TemporaryDirectory() as folder:
-            library, remarks = compile_case(Path(folder), case.ir())
+            library, remarks = libraries.for_simulation(case.ir())
             assert "has no kernel for GPUs" not in remarks, remarks
             return simulate(Path(folder), library, case, made)

@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import libraries
 import numpy as np
 from problem import MLIR_TYPES
 
@@ -39,10 +40,7 @@ class Simulated:
     def evaluate(cls, case, inputs, form=None):
         with tempfile.TemporaryDirectory() as folder:
             folder = Path(folder)
-            (folder / "case.mlir").write_text(case.ir(), encoding="utf-8")
-            flags = [f"--form={form}"] if form else []
-            library = folder / "case.so"
-            _run("attn-compile", folder / "case.mlir", *flags, "--target=nvptx", f"--sm={cls.sm}", "--embed-ir", "-o", library)
+            library, _ = libraries.for_simulation(case.ir(), cls.sm, [f"--form={form}"] if form else [])
             command = ["attn-run", library, "--entry=main", "--simulate", "--simulation-order=7"]
             for number, (name, array) in enumerate(zip(case.operands(), inputs, strict=True)):
                 element = case.type_of(name).removesuffix(">").split("x")[-1].removeprefix("tensor<")

@@ -6,6 +6,7 @@ import re
 import tempfile
 from pathlib import Path
 
+import libraries
 from simulated import _load, _run, _save
 
 
@@ -13,9 +14,7 @@ def simulate(ir, inputs, dtypes, outputs=1, flags=()):
     """The results in f64, and the report of attn-run with what the simulator counted."""
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        (folder / "case.mlir").write_text(ir, encoding="utf-8")
-        library = folder / "case.so"
-        _run("attn-compile", folder / "case.mlir", *flags, "--target=nvptx", "--sm=80", "--embed-ir", "-o", library)
+        library, _ = libraries.for_simulation(ir, flags=flags)
         command = ["attn-run", library, "--entry=main", "--simulate", "--simulation-order=7", "--json"]
         for number, (array, dtype) in enumerate(zip(inputs, dtypes, strict=True)):
             _save(folder / f"{number}.npy", array, dtype)

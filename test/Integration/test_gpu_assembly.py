@@ -1,141 +1,77 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Every form x type x mask as machine code for every architecture: no spills, no local memory, nothing unresolved, registers
-and shared memory within what a block may have, and tensor cores, ldmatrix and asynchronous copies where they are meant.
+"""Every form x type x mask as machine code for every architecture, each from its own code generation: no spills, no local
+memory, nothing unresolved, registers and shared memory within what a block may have, and tensor cores, ldmatrix and
+asynchronous copies where they are meant.
 
-One file of kernels a family, and one run of ptxas a family and architecture: `pytest -s` prints what each kernel takes. Types
-take turns along the rows of a family; with ATTN_WHOLE_MATRIX=1 every row has every type.
-
-Without instructions of its own an architecture gets the PTX of sm_80 with another header, which test_kernels.py checks on
-programs of its own; compiling it six times would be most of the time.
+Programs take turns: of a form's nine types and masks three, one of each, for an architecture each. ATTN_WHOLE_MATRIX=1 is
+all programs for all architectures; docs/Gpu.md says what that found last. Several programs share one run of the
+compiler and one of ptxas, unless these fail.
+`pytest -s` prints what each kernel takes.
 """
 
 import dataclasses
+import functools
 import os
 import re
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 
+import gpu_programs
+import libraries
 import pytest
 from attention_case import Case
 from linear_case import LinearCase
-from linear_step_case import LinearStepCase
-from low_rank_case import LowRankCase
-from masks import AllOf, AnyOf, BigBird, Causal, Global, LocalChunks, Window
 
 pytestmark = pytest.mark.skipif(not shutil.which("attn-compile"), reason="attn-compile is not built")
 
 # Architectures and the most shared memory that a block of theirs may ask for, in KiB.
 ARCHITECTURES = {"80": 163, "86": 99, "89": 99, "90a": 227, "100a": 227, "120": 99}
-COMPILED = ["80", "90a"]
 REGISTERS = 64 * 1024  # of a multiprocessor
-TYPES = ["float16", "bfloat16", "float32"]
-MASKS = {"full": None, "causal": Causal("top_left"), "window": Window(255, 0, 1, "top_left")}
+WHOLE_MATRIX = os.environ.get("ATTN_WHOLE_MATRIX") == "1"
 
 
-def exact(d, **changes):
-    return Case(**{"n": 1000, "m": 1000, "d": d, "batch": 1, "heads": 8, "mask": MASKS["causal"], **changes})
+def turn_of(number):
+    """Each third program, one of each type and of each mask, has a turn; architectures take turns too."""
+    dtype, mask, form = number % 3, number // 3 % 3, number // 9
+    return list(ARCHITECTURES)[(form + 2 * dtype) % len(ARCHITECTURES)] if (dtype + mask + form) % 3 == 0 else None
 
 
-def linear(feature="elu_plus_one", **changes):
-    return LinearCase(**{"n": 1000, "m": 1000, "d": 64, "heads": 8, "feature": feature, "causal": "top_left", **changes})
+def batches():
+    """(family, names of programs, architectures)"""
+    number = 0
+    for family, programs in gpu_programs.FAMILIES.items():
+        names = {WHOLE_MATRIX: list(programs)}
+        if not WHOLE_MATRIX:
+            names = {}
+            for name in programs:
+                names.setdefault(turn_of(number), []).append(name)
+                number += 1
+            names.pop(None, None)
+        for sm, chosen in names.items():
+            together = 6 if WHOLE_MATRIX else 24
+            for first in range(0, len(chosen), together):
+                yield family, tuple(chosen[first : first + together]), tuple(ARCHITECTURES) if WHOLE_MATRIX else (sm,)
 
 
-def low_rank(**changes):
-    return LowRankCase(**{"n": 1000, "slots": 64, "columns": 1024, "d": 64, "heads": 8, **changes})
-
-
-# By family and name.
-FAMILIES = {
-    "exact": {f"d{d}_{mask}": exact(d, mask=MASKS[mask], lse=mask == "full") for d in (64, 128) for mask in MASKS}
-    | {"odd": exact(33, e=65), "wide": exact(256), "decode": exact(64, n=1, m=4500), "decode_grouped": exact(128, n=1, group=4)},
-    "masks": {
-        "longformer": exact(64, mask=AnyOf((Window(256, 256), Global((0, 60))))),
-        "bigbird": exact(64, mask=BigBird(64)),
-        "bigbird_causal": exact(64, mask=AllOf((BigBird(64), Causal()))),
-        "local": exact(64, mask=LocalChunks(128, 1, 1)),
-        "local_wide": exact(128, mask=LocalChunks(64, 1, 0)),
-        "dilated": exact(64, mask=Window(63, 63, 4)),
-    },
-    "scores": {
-        "alibi": exact(64, score_mod="alibi"),
-        "alibi_wide": exact(128, score_mod="alibi"),
-        "table": exact(128, bias="hr"),
-        "bias": exact(128, bias="bhij", key_valid="bj", softcap=20.0),
-        "grouped": exact(128, group=4),
-        "segments": exact(64, parts=(256, 256, 488), mask=Causal()),
-    },
-    "relative": {
-        "d64": exact(64, relative="hr"),
-        "d128": exact(128, relative="hr", mask=None),
-        "odd": exact(40, relative="r", group=2),
-        "memory": exact(64, relative="hr", parts=(256, 256, 488), mask=Causal()),
-    },
-    "low_rank": {"full": low_rank(), "wide": low_rank(d=128), "causal": low_rank(block=64, slots=8, causal=True)},
-    "linear": {
-        "elu": linear(), "elu_wide": linear(d=128, group=2), "elu_full": linear(causal=None), "odd": linear(d=20, e=12),
-        "step": LinearStepCase(d=64, e=64, batch=2, heads=8), "elu_bottom": linear(causal="bottom_right"),
-    },
-    "favor": {
-        "positive": linear("softmax_positive", features=256), "full": linear("softmax_positive", features=256, causal=None),
-        "hyperbolic": linear("softmax_hyperbolic", features=64), "many": linear("softmax_positive", features=512, d=128),
-        "step": LinearStepCase("softmax_positive", d=64, e=64, batch=2, heads=8, features=256),
-    },
-}  # fmt: skip
-
-
-def rows_of(name):
-    """(row, type, case)"""
-    whole = os.environ.get("ATTN_WHOLE_MATRIX") == "1"
-    for number, (row, case) in enumerate(FAMILIES[name].items()):
-        for dtype in TYPES if whole else [TYPES[number % len(TYPES)]]:
-            yield row, dtype, dataclasses.replace(case, dtype=dtype)
-
-
-def find_ptxas():
-    """From the system or from PyPI's nvidia-cuda-nvcc."""
-    folders = sorted(Path(sys.prefix).glob("lib/python*/site-packages/nvidia/cu*/bin"))
-    places = [shutil.which("ptxas"), "/usr/local/cuda/bin/ptxas", *(folder / "ptxas" for folder in folders)]
-    return next((str(path) for path in places if path and Path(path).is_file()), None)
+def rows():
+    for family, names, architectures in batches():
+        group = pytest.mark.xdist_group(f"assembly-{names[0]}")
+        for name in names:
+            for sm in architectures:
+                yield pytest.param(family, names, name, architectures, sm, id=f"{name}-sm_{sm}", marks=group)
 
 
 @dataclasses.dataclass
-class Family:
-    """The PTX of a family by architecture; which kernels a row has; shared memory of kernels."""
+class Kernel:
+    """The PTX of a kernel, what ptxas says that it takes, and the launch."""
 
-    ptx: dict
-    shared: dict
-
-    @staticmethod
-    def compile(name, folder):
-        text = "\n".join(case.ir().replace("@main(", f"@{row}_{dtype}(") for row, dtype, case in rows_of(name))
-        source = folder / f"{name}.mlir"
-        source.write_text(text, encoding="utf-8")
-        command = ["attn-compile", source, "--target=nvptx", f"--sm={','.join(COMPILED)}"]
-        subprocess.run([*command, "--emit=ptx", "-o", folder / f"{name}.ptx"], check=True)
-        for sm in ARCHITECTURES:
-            if sm not in COMPILED:
-                text = (folder / f"{name}.sm_80.ptx").read_text()
-                text = re.sub(r"\.version \S+", ".version 8.7", text, count=1).replace(".target sm_80", f".target sm_{sm}", 1)
-                (folder / f"{name}.sm_{sm}.ptx").write_text(text)
-        host = subprocess.run([*command, "--emit=mlir", "-o", "-"], check=True, capture_output=True, text=True).stdout
-        names = re.findall(r'"([^"]*)"', re.search(r"attn\.kernels = \[([^\]]*)\]", host)[1])
-        shared = [int(bytes) for bytes in re.search(r"attn\.kernel_shared = array<i64: ([^>]*)>", host)[1].split(",")]
-        return Family({sm: folder / f"{name}.sm_{sm}.ptx" for sm in ARCHITECTURES}, dict(zip(names, shared, strict=True)))
-
-
-@pytest.fixture(scope="module")
-def families(tmp_path_factory):
-    """Compiles a family once."""
-    folder, made = tmp_path_factory.mktemp("families"), {}
-
-    def get(name):
-        if name not in made:
-            made[name] = Family.compile(name, folder)
-        return made[name]
-
-    return get
+    body: str
+    frame: int
+    stores: int
+    loads: int
+    registers: int
+    threads: int
+    shared: int
 
 
 def kernels_of(text):
@@ -144,30 +80,40 @@ def kernels_of(text):
     return dict(zip(parts[1::2], parts[2::2]))
 
 
-def faults(kernel, body, used, shared, limit):
-    """What is wrong with a kernel; `used` is what ptxas -v says of it."""
-    frame, stores, loads, registers = used
-    threads = int(re.search(r"\.(?:maxntid|reqntid) (\d+)", body)[1])
-    granule = -(-registers // 8) * 8 * threads
-    if frame or stores or loads:
-        yield f"a frame of {frame} bytes, {stores} stored and {loads} loaded by spills"
-    if granule > REGISTERS:
-        yield f"{registers} registers of {threads} threads"
-    if shared > limit * 1024:
-        yield f"{shared} bytes of shared memory, where the limit is {limit} KiB"
-    if ".local" in body:
-        yield "local memory"
+def compile_together(programs, architectures):
+    """A folder with the PTX of programs by name for each architecture, and with the target's MLIR."""
+
+    def make(folder):
+        source = folder / "in.mlir"
+        source.write_text(gpu_programs.together(programs), encoding="utf-8")
+        command = ["attn-compile", source, "--target=nvptx", f"--sm={','.join(architectures)}", "--emit=ptx"]
+        done = subprocess.run([*command, f"--dump-phases={folder}", "-o", folder / "out.ptx"], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        if len(architectures) == 1:
+            (folder / "out.ptx").rename(folder / f"out.sm_{architectures[0]}.ptx")
+
+    return libraries.kept((programs, architectures, "assembly"), make)
 
 
-@pytest.mark.parametrize("sm", ARCHITECTURES)
-@pytest.mark.parametrize("name", FAMILIES)
-def test_assembles(families, tmp_path, name, sm):
-    ptxas = find_ptxas() or pytest.skip("ptxas is missing: install nvidia-cuda-nvcc")
-    family = families(name)
-    text = family.ptx[sm].read_text()
+def shared_memory(folder, sm):
+    """Bytes of a block by kernel."""
+    text = (folder / "05-target.mlir").read_text(encoding="utf-8")
+    names = re.findall(r'"([^"]*)"', re.search(r"attn\.kernels = \[([^\]]*)\]", text)[1])
+    shared = re.search(r"attn\.kernel_shared = array<i64: ([^>]*)>", text)[1].split(",")
+    shared = {name: int(size) for name, size in zip(names, shared, strict=True)}
+    own = re.findall(rf'llvm\.func @(\w+)\([^{{\n]*passthrough = \[[^\n]*\["attn-launch-sm_{sm}", "\d+,(\d+),\d+"\]', text)
+    return shared | {name: int(size) for name, size in own}
+
+
+@functools.lru_cache(maxsize=None)
+def assemble(family, names, architectures, sm):
+    """The kernels of programs."""
+    ptxas = gpu_programs.find_ptxas() or pytest.skip("ptxas is missing: install nvidia-cuda-nvcc")
+    folder = compile_together(tuple((name, gpu_programs.FAMILIES[family][name].ir()) for name in names), architectures)
+    path, shared = folder / f"out.sm_{sm}.ptx", shared_memory(folder, sm)
+    text = path.read_text(encoding="utf-8")
     assert f".target sm_{sm}" in text and ".extern .func" not in text
-    done = subprocess.run([ptxas, "-v", f"-arch=sm_{sm}", family.ptx[sm], "-o", tmp_path / "out.cubin"], capture_output=True,
-                          text=True)  # fmt: skip
+    done = subprocess.run([ptxas, "-v", f"-arch=sm_{sm}", path, "-o", "/dev/null"], capture_output=True, text=True)
     report = done.stdout + done.stderr
     assert done.returncode == 0, report
     used = {
@@ -177,23 +123,29 @@ def test_assembles(families, tmp_path, name, sm):
             r".*Used (\d+) registers", report)
     }  # fmt: skip
     bodies = kernels_of(text)
-    assert set(used) == set(bodies) == set(family.shared)
-    wrong = []
-    for kernel, body in bodies.items():
-        print(f"sm_{sm} {kernel}: {used[kernel][-1]} registers, {family.shared[kernel]} bytes shared, "
-              f"{body.count('mma.sync')} mma, {body.count('ldmatrix')} ldmatrix, {body.count('cp.async.cg')} cp.async")  # fmt: skip
-        found = faults(kernel, body, used[kernel], family.shared[kernel], ARCHITECTURES[sm])
-        wrong += [f"{kernel}: {fault}" for fault in found]
-    for row, dtype, case in rows_of(name):
-        own = [body for kernel, body in bodies.items() if re.fullmatch(rf"{row}_{dtype}_\d+", kernel)]
-        wrong += [f"{row}_{dtype}: {fault}" for fault in missing(case, own)]
-    assert not wrong, "\n".join(wrong)
+    assert set(used) == set(bodies) == set(shared)
+    return {
+        name: Kernel(body, *used[name], int(re.search(r"\.(?:maxntid|reqntid) (\d+)", body)[1]), shared[name])
+        for name, body in bodies.items()
+    }
+
+
+def faults(kernel, limit):
+    """What is wrong with a kernel."""
+    if kernel.frame or kernel.stores or kernel.loads:
+        yield f"a frame of {kernel.frame} bytes, {kernel.stores} stored and {kernel.loads} loaded by spills"
+    if -(-kernel.registers // 8) * 8 * kernel.threads > REGISTERS:
+        yield f"{kernel.registers} registers of {kernel.threads} threads"
+    if kernel.shared > limit * 1024:
+        yield f"{kernel.shared} bytes of shared memory, where the limit is {limit} KiB"
+    if ".local" in kernel.body:
+        yield "local memory"
 
 
 def missing(case, bodies):
-    """The instructions that a row should have and has not."""
+    """The instructions that a program should have and has not."""
+    expected = ["mma.sync"] if gpu_programs.multiplies(case) else []
     streams = isinstance(case, LinearCase) and not case.features and case.d == 64
-    expected = [] if isinstance(case, LinearStepCase) else ["mma.sync"]
     if isinstance(case, Case) or streams:
         expected += ["ldmatrix"] + (["cp.async.cg"] if case.d % 8 == 0 else [])
     # Warp groups read both operands of a product through descriptors.
@@ -201,3 +153,24 @@ def missing(case, bodies):
     for instruction in expected:
         if not any(instruction in body or stand_ins.get(instruction, instruction) in body for body in bodies):
             yield f"expected {instruction}"
+
+
+def check(family, name, kernels, sm):
+    """What is wrong with a program's kernels."""
+    own = {kernel: it for kernel, it in kernels.items() if re.fullmatch(rf"{name}(_[a-z_]*)?_\d+", kernel)}
+    wrong = [] if own else [f"expected kernels of {name}, got {sorted(kernels)}"]
+    for kernel, it in own.items():
+        print(f"sm_{sm} {kernel}: {it.registers} registers, {it.shared} bytes shared, {it.stores} + {it.loads} bytes spilled, "
+              f"{it.body.count('mma.sync')} mma, {it.body.count('ldmatrix')} ldmatrix")  # fmt: skip
+        wrong += [f"{kernel} on sm_{sm}: {fault}" for fault in faults(it, ARCHITECTURES[sm])]
+    return wrong + [f"{name}: {fault}" for fault in missing(gpu_programs.FAMILIES[family][name], [it.body for it in own.values()])]
+
+
+@pytest.mark.parametrize("family, names, name, architectures, sm", rows())
+def test_assembles(family, names, name, architectures, sm):
+    try:
+        kernels = assemble(family, names, architectures, sm)
+    except AssertionError:  # one of them is at fault, and tells so alone
+        kernels = assemble(family, (name,), (sm,), sm)
+    wrong = check(family, name, kernels, sm)
+    assert not wrong, "\n".join(wrong)

@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import libraries
 import lsh_engines
 import lsh_simulated
 import numpy as np
@@ -81,7 +82,7 @@ def test_golden(name, hashed):
 def check_asymmetric(case):
     made = case.inputs()
     with tempfile.TemporaryDirectory() as folder:
-        library, remarks = lsh_simulated.compile_case(Path(folder), case.ir())
+        library, remarks = libraries.for_simulation(case.ir())
         assert "has no kernel for GPUs" not in remarks, remarks
         got = lsh_simulated.simulate(Path(folder), library, case, made)
     wanted, tolerances = case.evaluate(made), case.tolerances(None, made)
@@ -103,7 +104,7 @@ def test_order_of_blocks_changes_nothing():
     case = LshCase(n=2100, rounds=2, heads=1, chunk=32, buckets=(20,), causal=True, dtype="float16")
     made = Simulated.prepare(case, case.inputs())
     with tempfile.TemporaryDirectory() as folder:
-        library, _ = lsh_simulated.compile_case(Path(folder), case.ir())
+        library, _ = libraries.for_simulation(case.ir())
         results = [lsh_simulated.simulate(Path(folder), library, case, made, order) for order in (1, 2)]
     for name in case.destinations():
         assert np.array_equal(results[0][name], results[1][name]), name
@@ -112,7 +113,6 @@ def test_order_of_blocks_changes_nothing():
 @pytest.mark.parametrize("changes", [{"wrap": True, "same_bucket": False}, {"valid": True, "mask_query": False}], ids=str)
 def test_what_has_no_kernel_is_dense_and_says_so(changes):
     case = LshCase(n=48, rounds=2, **changes)
-    with tempfile.TemporaryDirectory() as folder:
-        _, remarks = lsh_simulated.compile_case(Path(folder), case.ir())
+    _, remarks = libraries.for_simulation(case.ir())
     assert "computed over all pairs: no kernel for" in remarks
     lsh_engines.check(case, Simulated)
