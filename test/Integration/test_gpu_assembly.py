@@ -22,6 +22,7 @@ from attention_case import Case
 from linear_case import LinearCase
 from linear_step_case import LinearStepCase
 from low_rank_case import LowRankCase
+from lsh_case import LshCase
 from masks import AllOf, AnyOf, BigBird, Causal, Global, LocalChunks, Window
 
 pytestmark = pytest.mark.skipif(not shutil.which("attn-compile"), reason="attn-compile is not built")
@@ -40,6 +41,10 @@ def exact(d, **changes):
 
 def linear(feature="elu_plus_one", **changes):
     return LinearCase(**{"n": 1000, "m": 1000, "d": 64, "heads": 8, "feature": feature, "causal": "top_left", **changes})
+
+
+def lsh(**changes):
+    return LshCase(**{"n": 1000, "d": 64, "heads": 4, "causal": True, "rounds": 4, "chunk": 64, "buckets": (32, 16), **changes})
 
 
 def low_rank(**changes):
@@ -76,6 +81,10 @@ FAMILIES = {
     "linear": {
         "elu": linear(), "elu_wide": linear(d=128, group=2), "elu_full": linear(causal=None), "odd": linear(d=20, e=12),
         "step": LinearStepCase(d=64, e=64, batch=2, heads=8), "elu_bottom": linear(causal="bottom_right"),
+    },
+    "lsh": {
+        "causal": lsh(), "alibi": lsh(d=128, alibi=True), "wide": lsh(d=256), "full": lsh(causal=False, rounds=1),
+        "rounds": lsh(rounds=16, valid=True), "wide_any": lsh(d=256, rounds=2, same_bucket=False),
     },
     "favor": {
         "positive": linear("softmax_positive", features=256), "full": linear("softmax_positive", features=256, causal=None),
@@ -185,7 +194,7 @@ def test_assembles(families, tmp_path, name, sm):
         found = faults(kernel, body, used[kernel], family.shared[kernel], ARCHITECTURES[sm])
         wrong += [f"{kernel}: {fault}" for fault in found]
     for row, dtype, case in rows_of(name):
-        own = [body for kernel, body in bodies.items() if re.fullmatch(rf"{row}_{dtype}_\d+", kernel)]
+        own = [body for kernel, body in bodies.items() if re.fullmatch(rf"{row}_{dtype}_(\w+_)?\d+", kernel)]
         wrong += [f"{row}_{dtype}: {fault}" for fault in missing(case, own)]
     assert not wrong, "\n".join(wrong)
 
