@@ -83,6 +83,9 @@ static Cost castCost(const CastInst &cast) {
     // bf16 is the upper half of f32.
     if (cast.getSrcTy()->getScalarType()->isBFloatTy())
       return {Pipe::Alu, elements};
+    // HADD2.F32
+    if (cast.getSrcTy()->getScalarType()->isHalfTy())
+      return {Pipe::Fma, elements};
     return {Pipe::Convert, elements};
   case Instruction::FPToSI:
   case Instruction::FPToUI:
@@ -105,6 +108,8 @@ static Cost nvvmCost(StringRef name, unsigned elements) {
     return {};
   if (starts({"ex2", "lg2", "rcp", "rsqrt", "sqrt", "sin", "cos", "tanh"}))
     return {Pipe::Special, elements};
+  if (starts({"f2tf32"})) // compared, added to and selected
+    return {Pipe::Alu, 3 * elements};
   if (starts({"f2", "ff2", "i2f", "ui2f", "ll2f", "ull2f"}))
     return {Pipe::Convert, elements};
   if (starts({"fmax", "fmin", "prmt", "isspacep"}))

@@ -67,6 +67,10 @@ Value FragmentBuilder::maxf(Value x, Value y) {
   return callF32(*this, "llvm.maxnum.f32", {x, y});
 }
 
+Value FragmentBuilder::minimum(Value x, Value y) {
+  return callF32(*this, "llvm.minimum.f32", {x, y});
+}
+
 Value FragmentBuilder::exp2(Value x) {
   return callF32(*this, "llvm.nvvm.ex2.approx.ftz.f32", x);
 }
@@ -176,6 +180,11 @@ SmallVector<Value> FragmentBuilder::loadMatrices(Value pointer,
   return result;
 }
 
+Value FragmentBuilder::roundToTf32(Value x) {
+  constexpr double beyond = 1 << 13; // the bits that tf32 lacks
+  return fma(x, f32(-beyond), fma(x, f32(beyond), x));
+}
+
 /// Registers of f32 rounded to tf32, and the rest where it counts.
 Operand FragmentBuilder::split(ArrayRef<Value> registers, Type element) {
   Operand result;
@@ -183,18 +192,15 @@ Operand FragmentBuilder::split(ArrayRef<Value> registers, Type element) {
     result.high.assign(registers.begin(), registers.end());
     return result;
   }
+  auto toWord = [&](Value x) -> Value {
+    return LLVM::BitcastOp::create(b, loc, b.getI32Type(), x);
+  };
   for (Value bits : registers) {
     Value whole = LLVM::BitcastOp::create(b, loc, b.getF32Type(), bits);
-    Value high = LLVM::CallIntrinsicOp::create(
-                     b, loc, b.getI32Type(),
-                     b.getStringAttr("llvm.nvvm.f2tf32.rna"), ValueRange{whole})
-                     .getResult(0);
-    result.high.push_back(high);
-    if (products == F32Products::One)
-      continue;
-    Value rounded = LLVM::BitcastOp::create(b, loc, b.getF32Type(), high);
-    Value rest = subf(whole, rounded);
-    result.low.push_back(LLVM::BitcastOp::create(b, loc, b.getI32Type(), rest));
+    Value rounded = roundToTf32(whole);
+    result.high.push_back(toWord(rounded));
+    if (products == F32Products::Three)
+      result.low.push_back(toWord(subf(whole, rounded)));
   }
   return result;
 }

@@ -97,8 +97,8 @@ Value attn::nvvm::applyFeatureMap(FragmentBuilder &f, FeatureMap map,
   Value zero = f.f32(0), result;
   switch (map) {
   case FeatureMap::EluPlusOne: {
-    Value low = f.select(f.greater(x, zero), zero, x);
-    Value power = f.exp2(f.mulf(low, f.f32(std::numbers::log2e)));
+    Value power =
+        f.exp2(f.mulf(f.minimum(x, zero), f.f32(std::numbers::log2e)));
     result = f.addf(power, f.maxf(x, zero));
     break;
   }

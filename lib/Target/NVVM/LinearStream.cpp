@@ -112,6 +112,8 @@ Value LinearStream::isThere(const LinearRows &rows, Value row, bool isMasked) {
 void LinearStream::stageRows(const LinearRows &source, const SharedTile &tile,
                              Value first, bool isMasked) {
   GlobalRows rows(f, source.memref, source.column);
+  if (!isMasked || !valid)
+    return stageConsecutive(f, tile, rows, first, source.count);
   auto origin = [&](Value row) {
     Value own = f.add(first, row);
     Value last = f.max(f.index(0), f.sub(source.count, f.index(1)));
@@ -173,41 +175,47 @@ Value LinearStream::makeFeature(Value x, Value column, bool isMasked) {
 }
 
 /// phi of a chunk of keys, 16 bytes of a row at a time; lanes are rows, which
-/// begin in different banks.
+/// begin in different banks. Rows that are not there have features of 0.
 void LinearStream::emitKeyFeatures(Value first, const SharedTile &raw) {
-  int64_t width = 16 / plan.elementBytes(), groups = plan.padded / width;
-  bool isMasked = plan.padded != plan.features;
-  auto words = VectorType::get({4}, f.b.getI32Type());
+  int64_t width = 16 / plan.elementBytes(),
+          step = f.at.threads() / StreamPlan::chunk * width;
   Value rows = f.index(StreamPlan::chunk);
-  auto loop = scf::ForOp::create(f.b, f.loc, f.at.thread,
-                                 f.index(StreamPlan::chunk * groups),
-                                 f.index(f.at.threads()));
-  OpBuilder::InsertionGuard guard(f.b);
-  f.b.setInsertionPointToStart(loop.getBody());
-  Value piece = loop.getInductionVar();
-  Value row = f.b.createOrFold<arith::RemUIOp>(f.loc, piece, rows),
-        group = f.b.createOrFold<arith::DivUIOp>(f.loc, piece, rows);
-  Value from =
-      f.offset(raw.base, f.add(f.mul(row, raw.pitch()), f.mul(group, 16)));
-  Value all = f.loadShared(from, words);
-  Value there = isThere(key, f.add(first, row), true);
-  SmallVector<Value> made;
-  for (int64_t i = 0; i < 4; ++i)
-    for (Value x : unpack(vector::ExtractOp::create(f.b, f.loc, all, i))) {
-      Value column = f.add(f.mul(group, width), int64_t(made.size()));
-      Value feature =
-          f.select(there, makeFeature(x, column, isMasked), f.f32(0));
-      made.push_back(toWord(feature));
+  Value row = f.b.createOrFold<arith::RemUIOp>(f.loc, f.at.thread, rows),
+        column = f.mul(
+            f.b.createOrFold<arith::DivUIOp>(f.loc, f.at.thread, rows), width);
+  Value from = f.offset(raw.base, f.add(f.mul(row, raw.pitch()),
+                                        f.mul(column, plan.elementBytes())));
+  Value to = f.offset(keyFeatures.base,
+                      f.add(f.mul(row, keyFeatures.pitch()), f.mul(column, 4)));
+  auto words = VectorType::get({4}, f.b.getI32Type());
+  auto store = [&](int64_t at, ArrayRef<Value> made) {
+    for (int64_t half = 0; half < width / 4; ++half) {
+      SmallVector<Value> part;
+      for (int64_t i = 0; i < 4; ++i)
+        part.push_back(made[plan.isNarrow() ? 2 * i + half : i]);
+      Value whole = vector::FromElementsOp::create(f.b, f.loc, words, part);
+      LLVM::StoreOp::create(f.b, f.loc, whole,
+                            f.offset(to, 4 * at + 16 * half));
     }
-  Value to = f.offset(keyFeatures.base, f.add(f.mul(row, keyFeatures.pitch()),
-                                              f.mul(group, 4 * width)));
-  for (int64_t half = 0; half < width / 4; ++half) {
-    SmallVector<Value> part;
+  };
+  bool isMasked = plan.padded != plan.features;
+  auto branch =
+      scf::IfOp::create(f.b, f.loc, isThere(key, f.add(first, row), true),
+                        /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(f.b);
+  f.b.setInsertionPointToStart(branch.thenBlock());
+  for (int64_t at = 0; at < plan.padded; at += step) {
+    Value all = f.loadShared(f.offset(from, at * plan.elementBytes()), words);
+    SmallVector<Value> made;
     for (int64_t i = 0; i < 4; ++i)
-      part.push_back(made[plan.isNarrow() ? 2 * i + half : i]);
-    Value whole = vector::FromElementsOp::create(f.b, f.loc, words, part);
-    LLVM::StoreOp::create(f.b, f.loc, whole, f.offset(to, 16 * half));
+      for (Value x : unpack(vector::ExtractOp::create(f.b, f.loc, all, i)))
+        made.push_back(toWord(makeFeature(
+            x, f.add(column, at + int64_t(made.size())), isMasked)));
+    store(at, made);
   }
+  f.b.setInsertionPointToStart(branch.elseBlock());
+  for (int64_t at = 0; at < plan.padded; at += step)
+    store(at, SmallVector<Value>(width, f.i32(0)));
 }
 
 /// phi of 16 queries as left operands, one for every 8 features, each of which
@@ -304,7 +312,6 @@ void LinearStream::addKeys(function_ref<Operand(int64_t step)> query, Value key,
   SharedTile keys = keyFeatures, own = values;
   keys.base = f.offset(keys.base, f.mul(key, keys.pitch()));
   own.base = f.offset(own.base, f.mul(key, own.pitch()));
-  Value firstKey = f.toI32(key);
   for (int64_t step = 0; 8 * step < plan.padded; ++step) {
     Operand left = query(step);
     SmallVector<Operand> right = f.loadRight(keys, 0, step);
@@ -312,15 +319,25 @@ void LinearStream::addKeys(function_ref<Operand(int64_t step)> query, Value key,
       scores[part] = f.multiply(left, right[part], scores[part], f32);
     holdBack();
   }
-  Value upper = f.toI32(f.add(row, f.at.group)),
-        quad = f.toI32(f.mul(f.at.quad, 2));
+  // Only keys beside their own queries are partly later.
+  Value isOwn = f.compare(arith::CmpIPredicate::eq, key, row);
+  SmallVector<Value> flat(scores[0].begin(), scores[0].end());
+  llvm::append_range(flat, scores[1]);
+  flat = f.ifElse(isOwn, flat, [&] {
+    SmallVector<Value> seen;
+    Value ahead = f.sub(f.toI32(f.at.group), f.toI32(f.mul(f.at.quad, 2)));
+    for (int64_t part = 0; part < 2; ++part)
+      for (int64_t i = 0; i < 4; ++i) {
+        Value place = f.i32(8 * part + i % 2 - 8 * (i / 2));
+        seen.push_back(
+            f.select(f.lessOrEqual(place, ahead), scores[part][i], f.f32(0)));
+      }
+    return seen;
+  });
   for (int64_t part = 0; part < 2; ++part)
     for (int64_t i = 0; i < 4; ++i) {
-      Value place = f.add(f.add(quad, firstKey), f.i32(8 * part + i % 2)),
-            last = i < 2 ? upper : f.add(upper, f.i32(8));
-      Value &score = scores[part][i];
-      score = f.select(f.lessOrEqual(place, last), score, f.f32(0));
-      denominators[i / 2] = f.addf(denominators[i / 2], score);
+      scores[part][i] = flat[4 * part + i];
+      denominators[i / 2] = f.addf(denominators[i / 2], scores[part][i]);
     }
   SmallVector<Operand> left{f.toLeft({scores[0]}, f32),
                             f.toLeft({scores[1]}, f32)};

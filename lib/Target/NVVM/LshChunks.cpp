@@ -221,8 +221,10 @@ void ChunkEmitter::stageKeys(Value first, Value to) {
         loadIndex(f, keyOrder(), {batch, head, round, f.min(rank, last)});
     return RowOrigin{f.less(rank, endKey), {position}};
   };
-  stage(f, plan.keys(to), keyRows, origin);
-  stage(f, plan.values(f.offset(to, plan.valuesAt())), valueRows, origin);
+  bool isLoop = plan.leavesFewRegisters();
+  stage(f, plan.keys(to), keyRows, origin, isLoop);
+  stage(f, plan.values(f.offset(to, plan.valuesAt())), valueRows, origin,
+        isLoop);
   stageWordsOfKeys(first, to);
   commitStaging(f);
 }

@@ -48,6 +48,10 @@ struct ChunkPlan {
     return std::max(2 * stageBytes(), queriesAt() + queries({}).bytes());
   }
 
+  /// Whether accumulators take so many registers that addresses had better
+  /// take none.
+  bool leavesFewRegisters() const { return valueSize > 128; }
+
   int64_t headSize, valueSize, rounds;
   Type element, valueElement;
   bool hasUnits, hasPositions, hasCodes, queryInRegisters;

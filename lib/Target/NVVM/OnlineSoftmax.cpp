@@ -3,7 +3,8 @@
 //
 // Emits attn.online_attention for a block of warps: every warp has rows of
 // queries of its own and walks over the keys, which all warps bring into shared
-// memory a tile ahead. Scores and probabilities never leave registers.
+// memory. There is one tile of keys and one of values: each is replaced while
+// the other is multiplied. Scores and probabilities never leave registers.
 //
 //===----------------------------------------------------------------------===//
 
@@ -46,7 +47,7 @@ public:
     int64_t queryRows =
         queryInRegisters ? 0 : kernel.at.warps * kernel.warpRows();
     while (keyTile > 16 &&
-           (queryRows + 4 * keyTile) * (rowBytes + 16) > kSharedBytes)
+           (queryRows + 2 * keyTile) * (rowBytes + 16) > kSharedBytes)
       keyTile /= 2;
     if (auto chosen = op->getAttrOfType<IntegerAttr>(kKeyTileAttr))
       keyTile = chosen.getInt();
@@ -67,41 +68,47 @@ private:
   }
   SharedTile queryTile(bool isRelative);
   void stageQuery(bool isRelative);
-  void stageKeys(Value firstKey, Value base);
+  SharedTile keys() { return tileAt(kernel.at.shared, keyTile, headSize); }
+  SharedTile values() { return tileAt(valueBase, keyTile, valueSize); }
+  void stageKeys(Value firstKey);
+  void stageValues(Value firstKey);
   void loadQuery();
   Operand leftOperand(int64_t m, int64_t step, bool isRelative = false);
   SoftmaxState emitTiles(const SoftmaxState &state);
-  SoftmaxState emitTile(Value firstKey, Value base, const SoftmaxState &state);
-  Scores emitScores(Value firstKey, const SharedTile &keys);
-  void emitValues(const SharedTile &values, Scores &scores,
-                  SoftmaxState &state);
+  SmallVector<Value> ifSeen(Value firstKey, ValueRange otherwise,
+                            function_ref<SmallVector<Value>()> body);
+  SoftmaxState emitTile(Value firstKey, const SoftmaxState &state);
+  Scores emitScores(Value firstKey);
+  void emitValues(Scores &scores, SoftmaxState &state);
 
   int64_t depth, headSize, valueSize;
   bool queryInRegisters;
-  int64_t keyBytes = 0, stageBytes = 0;
-  Value queryBase;
+  Value queryBase, valueBase;
   SmallVector<Operand> query; ///< [row fragment][step], if in registers
   std::optional<RelativePositions> relative;
   SmallVector<Operand> relativeQuery; ///< as `query`
 };
 } // namespace
 
-/// Two stages of keys and values, and the positions. Queries that end up in
-/// registers pass through the second stage and what follows, empty by then.
+/// Keys, values, the positions and the ranges of rows. Queries that end up in
+/// registers pass through the place of the values and what follows, empty by
+/// then.
 void OnlineEmitter::planShared() {
-  keyBytes = tileAt({}, keyTile, headSize).bytes();
-  stageBytes = keyBytes + tileAt({}, keyTile, valueSize).bytes();
+  int64_t keyBytes = tileAt({}, keyTile, headSize).bytes();
+  valueBase = f.offset(kernel.at.shared, keyBytes);
+  int64_t end = keyBytes + tileAt({}, keyTile, valueSize).bytes();
   int64_t queryBytes =
       tileAt({}, kernel.at.warps * kernel.warpRows(), headSize).bytes();
-  int64_t end = 2 * stageBytes;
   if (relative) {
     relative->placeAt(f.offset(kernel.at.shared, end));
     end += relative->bytes();
     queryBytes *= 2;
   }
-  int64_t queryAt = queryInRegisters ? stageBytes : end;
+  int64_t queryAt = queryInRegisters ? keyBytes : end;
   queryBase = f.offset(kernel.at.shared, queryAt);
-  kernel.requireShared(std::max(end, queryAt + queryBytes));
+  end = std::max(end, queryAt + queryBytes);
+  rangesAt = f.offset(kernel.at.shared, end);
+  kernel.requireShared(end + rangeBytes());
 }
 
 /// Where queries, or those of relative positions, are at first or stay.
@@ -118,12 +125,21 @@ void OnlineEmitter::stageQuery(bool isRelative) {
         [&](Value row) { return queryOrigin(row); });
 }
 
-/// Keys and values [firstKey, firstKey + keyTile).
-void OnlineEmitter::stageKeys(Value firstKey, Value base) {
-  stage(f, tileAt(base, keyTile, headSize), keyRows(),
-        [&](Value row) { return keyOrigin(firstKey, row, /*isValue=*/false); });
-  stage(f, tileAt(f.offset(base, keyBytes), keyTile, valueSize), valueRows(),
-        [&](Value row) { return keyOrigin(firstKey, row, /*isValue=*/true); });
+/// Keys [firstKey, firstKey + keyTile).
+void OnlineEmitter::stageKeys(Value firstKey) {
+  stageConsecutive(f, keys(), keyRows(), firstKey, numKeys);
+  commitStaging(f);
+}
+
+/// The same of values; those of keys that are not valid become zero: 0 * NaN
+/// must not escape.
+void OnlineEmitter::stageValues(Value firstKey) {
+  if (op.getKeyValid())
+    stage(f, values(), valueRows(), [&](Value row) {
+      return keyOrigin(firstKey, row, /*isValue=*/true);
+    });
+  else
+    stageConsecutive(f, values(), valueRows(), firstKey, numKeys);
   commitStaging(f);
 }
 
@@ -146,12 +162,9 @@ void OnlineEmitter::loadQuery() {
         relativeQuery.push_back(leftOperand(m, step, /*isRelative=*/true));
     }
   query = std::move(loaded);
-  // The second stage is written next.
-  f.barrier();
 }
 
-OnlineEmitter::Scores OnlineEmitter::emitScores(Value firstKey,
-                                                const SharedTile &keys) {
+OnlineEmitter::Scores OnlineEmitter::emitScores(Value firstKey) {
   Scores scores(kernel.rowFragments * keyFragments(), f.zero());
   if (relative) {
     scores.clear();
@@ -166,7 +179,7 @@ OnlineEmitter::Scores OnlineEmitter::emitScores(Value firstKey,
     for (int64_t m = 0; m < kernel.rowFragments; ++m)
       left.push_back(leftOperand(m, step));
     for (int64_t n = 0; n < keyFragments(); n += 2) {
-      SmallVector<Operand> right = f.loadRight(keys, 8 * n, step);
+      SmallVector<Operand> right = f.loadRight(keys(), 8 * n, step);
       for (int64_t part = 0; part < 2; ++part)
         for (int64_t m = 0; m < kernel.rowFragments; ++m) {
           Accumulator &sum = scores[m * keyFragments() + n + part];
@@ -177,8 +190,7 @@ OnlineEmitter::Scores OnlineEmitter::emitScores(Value firstKey,
   return scores;
 }
 
-void OnlineEmitter::emitValues(const SharedTile &values, Scores &scores,
-                               SoftmaxState &state) {
+void OnlineEmitter::emitValues(Scores &scores, SoftmaxState &state) {
   int64_t perStep = depth / 8, columns = access.getColumnFragments();
   for (int64_t n = 0; n < keyFragments(); n += perStep) {
     SmallVector<Operand> left;
@@ -186,7 +198,7 @@ void OnlineEmitter::emitValues(const SharedTile &values, Scores &scores,
       left.push_back(f.toLeft(
           ArrayRef(scores).slice(m * keyFragments() + n, perStep), element));
     for (int64_t e = 0; e < columns; e += 2) {
-      SmallVector<Operand> right = f.loadRightByRows(values, 8 * n, 8 * e);
+      SmallVector<Operand> right = f.loadRightByRows(values(), 8 * n, 8 * e);
       for (int64_t part = 0; part < 2; ++part)
         for (int64_t m = 0; m < kernel.rowFragments; ++m) {
           Accumulator &sum = state.acc[m * columns + e + part];
@@ -196,55 +208,77 @@ void OnlineEmitter::emitValues(const SharedTile &values, Scores &scores,
   }
 }
 
-SoftmaxState OnlineEmitter::emitTile(Value firstKey, Value base,
-                                     const SoftmaxState &state) {
-  auto body = [&] {
-    SoftmaxState next = state;
-    Scores scores = emitScores(firstKey, tileAt(base, keyTile, headSize));
-    scores = restrict(std::move(scores), firstKey);
-    for (int64_t half = 0; half < 2 * kernel.rowFragments; ++half)
-      lowerRow(next, half, updateRow(scores, next, half));
-    emitValues(tileAt(f.offset(base, keyBytes), keyTile, valueSize), scores,
-               next);
-    return next.flatten();
-  };
-  if (!hullBegin)
-    return state.with(body());
-  // Warps whose rows see nothing of the tile have nothing to do.
-  Value from = f.toI32(firstKey), to = f.add(from, f.i32(keyTile));
-  Value sees = f.both(f.less(from, hullEnd), f.less(hullBegin, to));
-  return state.with(f.ifElse(sees, state.flatten(), body));
+/// What `body` gives, or `otherwise` for warps whose rows see nothing of the
+/// tile.
+SmallVector<Value>
+OnlineEmitter::ifSeen(Value firstKey, ValueRange otherwise,
+                      function_ref<SmallVector<Value>()> body) {
+  if (!hullEnd)
+    return body();
+  Value from = f.toI32(firstKey);
+  Value sees = f.less(from, hullEnd);
+  if (hullBegin)
+    sees = f.both(sees, f.less(hullBegin, f.add(from, f.i32(keyTile))));
+  return f.ifElse(sees, otherwise, body);
 }
 
-/// All tiles of keys; the next is on its way while one is worked on.
+/// The tile's values are on their way while its scores are formed, the next
+/// keys while the values are multiplied.
+SoftmaxState OnlineEmitter::emitTile(Value firstKey,
+                                     const SoftmaxState &state) {
+  auto turn = [&] {
+    finishStaging(f);
+    f.barrier();
+  };
+  turn();
+  stageValues(firstKey);
+  SmallVector<Value> none(4 * kernel.rowFragments * keyFragments(), f.f32(0));
+  SmallVector<Value> flat = ifSeen(firstKey, none, [&] {
+    return flatten(restrict(emitScores(firstKey), firstKey));
+  });
+  turn();
+  Value next = f.add(firstKey, keyTile);
+  f.ifThen(f.less(next, numKeys), [&] {
+    if (relative)
+      relative->stageNext(next);
+    stageKeys(next);
+  });
+  return state.with(ifSeen(firstKey, state.flatten(), [&] {
+    SoftmaxState after = state;
+    Scores scores = unflatten(flat);
+    for (int64_t half = 0; half < 2 * kernel.rowFragments; ++half)
+      lowerRow(after, half, updateRow(scores, after, half));
+    emitValues(scores, after);
+    return after.flatten();
+  }));
+}
+
 SoftmaxState OnlineEmitter::emitTiles(const SoftmaxState &state) {
   Value zero = f.index(0);
   stageQuery(/*isRelative=*/false);
   if (relative)
     stageQuery(/*isRelative=*/true);
-  stageKeys(zero, kernel.at.shared);
+  stageKeys(zero);
   if (queryInRegisters)
     loadQuery();
-  if (relative)
+  if (relative) {
+    // Where queries have been.
+    f.barrier();
     relative->stageFirst();
-  return state.with(walkTiles(
-      f, zero, numKeys, keyTile, stageBytes, state.flatten(),
-      [&](Value next, Value base) {
-        if (relative)
-          relative->stageNext(next);
-        stageKeys(next, base);
-      },
-      [&](Value firstKey, Value base, ValueRange carried) {
-        return emitTile(firstKey, base, state.with(carried)).flatten();
-      }));
+  }
+  return state.with(
+      f.forLoop(zero, numKeys, keyTile, state.flatten(),
+                [&](Value firstKey, ValueRange carried) {
+                  return emitTile(firstKey, state.with(carried)).flatten();
+                }));
 }
 
 void OnlineEmitter::emit() {
   planShared();
-  describeRows();
-  SoftmaxState state = access.load(op.getAcc(), op.getMax(), op.getSum());
   // What was in shared memory before may still be read.
   f.barrier();
+  describeRows();
+  SoftmaxState state = access.load(op.getAcc(), op.getMax(), op.getSum());
   Value isAny = f.less(f.index(0), numKeys);
   state = state.with(f.ifElse(isAny, state.flatten(),
                               [&] { return emitTiles(state).flatten(); }));

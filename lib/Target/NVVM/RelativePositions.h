@@ -46,7 +46,7 @@ public:
 private:
   /// All rows of the ring, or rows of it from `pointer` on.
   SharedTile ringAt(Value pointer) const {
-    return {pointer, alignedRows + 2 * keyTile, columns, element};
+    return {pointer, alignedRows + keyTile, columns, element};
   }
   Value wrap(Value place);
   void stageRows(Value firstPlace, int64_t rows);

@@ -51,9 +51,12 @@ ScoreRow ScoreModifier::describe(const StateRow &row, bool isGrouped) {
   Value query = f.add(op.getFirstQuery(), result.query), zero = f.index(0);
   auto [begin, end] =
       op.getMaskAttr().buildKeyHull(f.b, f.loc, scopeOf(result), query, query);
-  begin = f.min(numKeys, f.max(zero, f.sub(begin, op.getFirstKey())));
+  begin = f.max(zero, f.sub(begin, op.getFirstKey()));
   end = f.max(zero, f.min(numKeys, f.sub(end, op.getFirstKey())));
-  result.begin = f.select(isThere, f.toI32(begin), result.begin);
+  // Rows that begin with the first key have the constant.
+  if (getConstantIntValue(begin) != 0)
+    result.begin =
+        f.select(isThere, f.toI32(f.min(numKeys, begin)), result.begin);
   result.end = f.select(isThere, f.toI32(end), result.end);
   return result;
 }

@@ -77,13 +77,48 @@ void SoftmaxUpdate::describeRows() {
     begins.push_back(rows.back().begin);
     ends.push_back(rows.back().end);
   }
-  fullEnd = hullEnd = rows.front().end;
-  if (!op.getMaskAttr() || modifier.needsPredicate())
+  fullEnd = rows.front().end;
+  if (!hasRanges())
     return;
-  fullBegin = reduceWarp(begins, /*isMax=*/true);
   fullEnd = reduceWarp(ends, /*isMax=*/false);
-  hullBegin = reduceWarp(begins, /*isMax=*/false);
   hullEnd = reduceWarp(ends, /*isMax=*/true);
+  bool fromFirst = llvm::all_of(
+      begins, [](Value begin) { return getConstantIntValue(begin) == 0; });
+  if (!fromFirst) {
+    fullBegin = reduceWarp(begins, /*isMax=*/true);
+    hullBegin = reduceWarp(begins, /*isMax=*/false);
+  }
+  if (rangesAt)
+    keepRanges();
+}
+
+int64_t SoftmaxUpdate::rangeBytes() {
+  return hasRanges() ? 8 * kernel.at.warps * kernel.warpRows() : 0;
+}
+
+/// Where the begin or the end of a row of the lane is kept.
+Value SoftmaxUpdate::rangeAt(int64_t half, bool isEnd) {
+  Value row = f.add(f.mul(kernel.at.warp, kernel.warpRows()), kernel.at.group);
+  int64_t at = 8 * half + (isEnd ? 0 : kernel.at.warps * kernel.warpRows());
+  return f.offset(f.offset(rangesAt, f.mul(row, 4)), 4 * at);
+}
+
+void SoftmaxUpdate::keepRanges() {
+  Value isFirst =
+      f.compare(arith::CmpIPredicate::eq, kernel.at.quad, f.index(0));
+  f.ifThen(isFirst, [&] {
+    for (auto [half, row] : llvm::enumerate(rows)) {
+      LLVM::StoreOp::create(f.b, f.loc, row.end, rangeAt(half, true));
+      if (fullBegin)
+        LLVM::StoreOp::create(f.b, f.loc, row.begin, rangeAt(half, false));
+    }
+  });
+}
+
+Value SoftmaxUpdate::boundOf(int64_t half, bool isEnd) {
+  if (rangesAt && hasRanges())
+    return f.loadShared(rangeAt(half, isEnd), f.b.getI32Type());
+  return isEnd ? rows[half].end : rows[half].begin;
 }
 
 void SoftmaxUpdate::forEach(
@@ -101,13 +136,21 @@ void SoftmaxUpdate::forEach(
 SoftmaxUpdate::Scores SoftmaxUpdate::applyRanges(Scores scores,
                                                  Value firstKey) {
   Value first = f.toI32(f.add(firstKey, f.mul(kernel.at.quad, 2)));
-  forEach(scores, [&](Value score, const ScoreRow &row, int64_t column) {
-    Value key = f.add(first, f.i32(column));
-    Value isSeen = f.less(key, row.end);
+  for (int64_t half = 0; half < 2 * kernel.rowFragments; ++half) {
+    Value end = f.sub(boundOf(half, /*isEnd=*/true), first), begin;
     if (fullBegin)
-      isSeen = f.both(isSeen, f.lessOrEqual(row.begin, key));
-    return f.select(isSeen, score, f.f32(-kInfinity));
-  });
+      begin = f.sub(boundOf(half, /*isEnd=*/false), first);
+    for (int64_t n = 0; n < keyFragments(); ++n)
+      for (int64_t i : {0, 1}) {
+        Value column = f.i32(8 * n + i);
+        Value isSeen = f.less(column, end);
+        if (begin)
+          isSeen = f.both(isSeen, f.lessOrEqual(begin, column));
+        Value &score =
+            scores[half / 2 * keyFragments() + n][2 * (half % 2) + i];
+        score = f.select(isSeen, score, f.f32(-kInfinity));
+      }
+  }
   return scores;
 }
 
@@ -127,18 +170,9 @@ SoftmaxUpdate::Scores SoftmaxUpdate::restrict(Scores scores, Value firstKey) {
   if (fullBegin)
     isPartial = f.b.createOrFold<arith::OrIOp>(f.loc, isPartial,
                                                f.less(from, fullBegin));
-  SmallVector<Value> flat;
-  for (Accumulator &part : scores)
-    llvm::append_range(flat, part);
-  flat = f.ifElse(isPartial, flat, [&] {
-    SmallVector<Value> masked;
-    for (Accumulator &part : applyRanges(scores, firstKey))
-      llvm::append_range(masked, part);
-    return masked;
-  });
-  for (size_t i = 0; i < scores.size(); ++i)
-    scores[i] = Accumulator(ValueRange(flat).slice(4 * i, 4));
-  return scores;
+  return unflatten(f.ifElse(isPartial, flatten(scores), [&] {
+    return flatten(applyRanges(scores, firstKey));
+  }));
 }
 
 Value SoftmaxUpdate::updateRow(Scores &scores, SoftmaxState &state,

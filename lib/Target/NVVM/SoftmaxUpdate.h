@@ -36,6 +36,19 @@ protected:
   }
   int64_t keyFragments() const { return keyTile / 8; }
 
+  static SmallVector<Value> flatten(ArrayRef<Accumulator> parts) {
+    SmallVector<Value> all;
+    for (const Accumulator &part : parts)
+      llvm::append_range(all, part);
+    return all;
+  }
+  static SmallVector<Accumulator> unflatten(ValueRange all) {
+    SmallVector<Accumulator> parts;
+    for (size_t i = 0; i < all.size(); i += 4)
+      parts.push_back(Accumulator(all.slice(i, 4)));
+    return parts;
+  }
+
   GlobalRows queryRows(bool isRelative = false) {
     return GlobalRows(f, isRelative ? op.getRelativeQuery() : op.getQuery(),
                       positionOf(queryMap, D::kHeadSize));
@@ -73,14 +86,25 @@ protected:
   ScoreModifier modifier;
   int64_t keyTile = 0;        ///< set by who derives from this
   SmallVector<ScoreRow> rows; ///< [row fragment][upper, lower half]
-  Value fullBegin, fullEnd;   ///< keys that all rows of the warp see
-  Value hullBegin, hullEnd;   ///< keys outside of which no row sees any
+  /// Keys that all rows of the warp see, and those outside of which no row
+  /// sees any. Begins are null if every row begins with the first key, hulls
+  /// if rows are no ranges.
+  Value fullBegin, fullEnd, hullBegin, hullEnd;
+  /// Where begins and ends of all rows of the block are kept, if they are to
+  /// take no registers: `rangeBytes` of shared memory.
+  Value rangesAt;
+  int64_t rangeBytes();
 
 private:
   Scores applyRanges(Scores scores, Value firstKey);
   /// Calls with every element of the scores, its row and its column.
   void forEach(Scores &scores,
                function_ref<Value(Value, const ScoreRow &, int64_t column)> to);
+  bool hasRanges() { return op.getMaskAttr() && !modifier.needsPredicate(); }
+  Value rangeAt(int64_t half, bool isEnd);
+  void keepRanges();
+  /// The begin or the end of a row's keys.
+  Value boundOf(int64_t half, bool isEnd);
   /// The extreme of i32 values over all rows of the warp.
   Value reduceWarp(ArrayRef<Value> values, bool isMax);
 };

@@ -156,6 +156,57 @@ void stageAsync(FragmentBuilder &f, const SharedTile &tile,
   });
 }
 
+/// Whether every thread copies the same column of rows that are equally far
+/// apart.
+bool isDealtEvenly(FragmentBuilder &f, const SharedTile &tile,
+                   const GlobalRows &source) {
+  int64_t chunks = tile.columns * tile.elementBytes() / 16;
+  return source.isAsync() && source.hasOneRowDimension() &&
+         source.getColumns() == tile.columns && f.at.threads() % chunks == 0 &&
+         tile.rows % (f.at.threads() / chunks) == 0;
+}
+
+void stageEvenly(FragmentBuilder &f, const SharedTile &tile,
+                 const GlobalRows &source, Value first, Value end) {
+  int64_t chunks = tile.columns * tile.elementBytes() / 16,
+          step = f.at.threads() / chunks;
+  Value chunk = f.mul(f.b.createOrFold<arith::RemUIOp>(f.loc, f.at.thread,
+                                                       f.index(chunks)),
+                      16),
+        row = f.b.createOrFold<arith::DivUIOp>(f.loc, f.at.thread,
+                                               f.index(chunks));
+  Value to = f.offset(tile.base, f.add(f.mul(row, tile.pitch()), chunk));
+  Value own = f.add(first, row);
+  Value from = toGlobalPointer(f, f.add(source.rowAddress({own}), chunk));
+  std::optional<int64_t> rowBytes = source.getRowBytes();
+  Value distance;
+  if (!rowBytes)
+    distance = f.sub(source.rowAddress({f.index(step)}),
+                     source.rowAddress({f.index(0)}));
+  auto copy = [&](bool isWhole) {
+    for (int64_t at = 0; at < tile.rows; at += step) {
+      Value source = rowBytes ? f.offset(from, at * *rowBytes)
+                              : f.offset(from, f.mul(distance, at / step));
+      // A copy of no bytes needs no address in bounds.
+      Value size;
+      if (!isWhole)
+        size = f.select(f.less(f.add(own, at), end), f.i32(16), f.i32(0));
+      NVVM::CpAsyncOp::create(f.b, f.loc, f.offset(to, at * tile.pitch()),
+                              source, 16, NVVM::LoadCacheModifierKind::CG,
+                              size);
+    }
+  };
+  auto branch =
+      scf::IfOp::create(f.b, f.loc, f.lessOrEqual(f.add(first, tile.rows), end),
+                        /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(f.b);
+  for (bool isWhole : {true, false}) {
+    f.b.setInsertionPointToStart(isWhole ? branch.thenBlock()
+                                         : branch.elseBlock());
+    copy(isWhole);
+  }
+}
+
 void stageElements(FragmentBuilder &f, const SharedTile &tile,
                    const GlobalRows &source,
                    function_ref<RowOrigin(Value row)> origin) {
@@ -190,6 +241,18 @@ void attn::nvvm::stage(FragmentBuilder &f, const SharedTile &tile,
     stageAsync(f, tile, source, origin, isLoop);
   else
     stageElements(f, tile, source, origin);
+}
+
+void attn::nvvm::stageConsecutive(FragmentBuilder &f, const SharedTile &tile,
+                                  const GlobalRows &source, Value first,
+                                  Value end) {
+  if (isDealtEvenly(f, tile, source))
+    return stageEvenly(f, tile, source, first, end);
+  Value last = f.sub(end, f.index(1));
+  stage(f, tile, source, [&](Value row) {
+    Value own = f.add(first, row);
+    return RowOrigin{f.less(own, end), {f.min(own, last)}};
+  });
 }
 
 void attn::nvvm::stageWords(FragmentBuilder &f, Value to, int64_t count,

@@ -32,6 +32,7 @@ public:
   int64_t getColumns() const { return type.getDimSize(columnPosition); }
   /// From a row to the next, if there is one dimension of rows and it is known.
   std::optional<int64_t> getRowBytes() const;
+  bool hasOneRowDimension() const { return strides.size() == 2; }
   /// The address of a row's first column; `indices` are those of the other
   /// dimensions in order.
   Value rowAddress(ValueRange indices) const;
@@ -59,6 +60,12 @@ struct RowOrigin {
 /// need them: unrolled, addresses are kept from one tile to the next.
 void stage(FragmentBuilder &f, const SharedTile &tile, const GlobalRows &source,
            function_ref<RowOrigin(Value row)> origin, bool isLoop = false);
+
+/// The same for rows that follow each other: row r of the tile is the source's
+/// row `first` + r, zeros from row `end` on; the source has one dimension of
+/// rows. Addresses of a tile that is there as a whole are constants apart.
+void stageConsecutive(FragmentBuilder &f, const SharedTile &tile,
+                      const GlobalRows &source, Value first, Value end);
 
 /// Where 4 bytes come from: an address in bounds whether they are there or not.
 struct WordOrigin {

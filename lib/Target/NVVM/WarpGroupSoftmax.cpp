@@ -254,19 +254,6 @@ private:
              [&] { groups.arrive(barrier); });
   }
 
-  static Registers flatten(const SmallVector<Accumulator> &parts) {
-    Registers all;
-    for (const Accumulator &part : parts)
-      llvm::append_range(all, part);
-    return all;
-  }
-  static SmallVector<Accumulator> unflatten(ValueRange all) {
-    SmallVector<Accumulator> parts;
-    for (size_t i = 0; i < all.size(); i += 4)
-      parts.push_back(Accumulator(all.slice(i, 4)));
-    return parts;
-  }
-
   const WarpGroupPlan &plan;
   RingPosition &at;
   WarpGroupBuilder groups;

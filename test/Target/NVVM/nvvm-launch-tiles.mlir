@@ -55,7 +55,7 @@ func.func @half(%q: memref<3x64x32xf16>, %o: memref<3x64x32xf16>) {
 // CHECK: scf.if
 // CHECK: gpu.launch
 // CHECK-NOT: memref.alloca
-// CHECK: llvm.nvvm.f2tf32.rna
+// CHECK: math.fma
 // CHECK-COUNT-96: nvvm.mma.sync
 // CHECK-NOT: nvvm.mma.sync
 // TF32-COUNT-32: nvvm.mma.sync

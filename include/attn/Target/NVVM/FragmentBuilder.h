@@ -84,9 +84,15 @@ public:
   Value greater(Value x, Value y);
   /// The larger; of a NaN and a number, the number.
   Value maxf(Value x, Value y);
+  /// The smaller; NaN if one of them is.
+  Value minimum(Value x, Value y);
   /// 2^x, one instruction: 2 ulp, subnormal results become 0.
   Value exp2(Value x);
   Value log2(Value x);
+  /// x in the 11 bits of tf32, to nearest: x * 8193 is rounded there, and
+  /// subtracting x * 8192 is exact. Two products, where `cvt.rna.tf32` becomes
+  /// a comparison, a sum and a selection. Beyond 2^114 results are infinite.
+  Value roundToTf32(Value x);
   /// A float of any width as f32, and back.
   Value extend(Value x);
   Value truncate(Value x, Type element);
