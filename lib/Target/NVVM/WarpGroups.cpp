@@ -129,6 +129,8 @@ void planCopies(const Ranges &ranges, WarpGroupPlan &plan) {
 
 /// 128 keys, where registers last for their scores beside the accumulators.
 int64_t chooseKeyTile(OnlineAttentionOp op, int64_t columns, int64_t blocks) {
+  if (auto given = op->getAttrOfType<IntegerAttr>(kKeyTileAttr))
+    return given.getInt();
   constexpr int64_t fewColumns = 64, manyColumns = 128;
   bool isCrowded = blocks > 1 || op.getBias() || op.getKeyValid() ||
                    (op.getMaskAttr() && !op.getMaskAttr().isContiguous());
