@@ -89,3 +89,39 @@ module attributes {attn.sm = ["90a"]} {
     return
   }
 }
+
+// -----
+
+#q = affine_map<(g, i, j, d, e) -> (i, d)>
+#k = affine_map<(g, i, j, d, e) -> (j, d)>
+#v = affine_map<(g, i, j, d, e) -> (j, e)>
+!q = memref<128x64xf16, strided<[64, 1], offset: ?>>
+!k = memref<128x64xf16, strided<[128, 1], offset: ?>>
+!v = memref<128x72xf16, strided<[144, 1], offset: ?>>
+
+// Operands that 16 bytes at a time can read, of tensors that no map describes.
+// CHECK-LABEL: func.func @negative_no_maps
+// CHECK-NOT: nvgpu.tma.create.descriptor
+// CHECK: nvvm.setmaxregister increase 224
+// CHECK-NOT: nvvm.cp.async.bulk.tensor
+module attributes {attn.sm = ["90a"]} {
+  func.func @negative_no_maps(%x: memref<2x128x64xf16, strided<[?, 64, 1]>>, %y: memref<2x256x64xf16>, %z: memref<128x144xf16>,
+                              %acc: memref<1x128x80xf32>, %max: memref<1x128xf32>, %sum: memref<1x128xf32>) {
+    %c0 = arith.constant 0 : index
+    %c72 = arith.constant 72 : index
+    %c128 = arith.constant 128 : index
+    scf.forall (%i) in (2) {
+      %column = arith.muli %i, %c72 : index
+      %q = memref.subview %x[%i, 0, 0] [1, 128, 64] [1, 1, 1] : memref<2x128x64xf16, strided<[?, 64, 1]>> to !q
+      %k = memref.subview %y[%i, 0, 0] [1, 128, 64] [1, 2, 1] : memref<2x256x64xf16> to !k
+      %v = memref.subview %z[0, %column] [128, 72] [1, 1] : memref<128x144xf16> to !v
+      // expected-remark @+3 {{copies queries by cp.async instead of a tensor map: strides of its tensor are not known to be multiples of 16 bytes}}
+      // expected-remark @+2 {{copies keys by cp.async instead of a tensor map: its rows are not neighbours in its tensor}}
+      // expected-remark @+1 {{copies values by cp.async instead of a tensor map: its columns begin where only the kernel knows}}
+      attn.online_attention ins(%q, %k, %v : !q, !k, !v)
+          state(%acc, %max, %sum : memref<1x128x80xf32>, memref<1x128xf32>, memref<1x128xf32>)
+          at(%c0, %i, %c0, %c0) of(%c128, %c128) maps [#q, #k, #v] scale 0.125
+    }
+    return
+  }
+}
