@@ -175,6 +175,13 @@ def test_ranges(changes, engine):
     engines.check(Case(**{"d": 32, "heads": 1, "dtype": "float16", "mask": mask, **changes}), engine)
 
 
+@pytest.mark.parametrize("parts", [(60, 70, 40), (5, 165)], ids=str)
+def test_segments(parts):
+    """Ranges of different tensors have maps of their own."""
+    case = Case(n=70, m=sum(parts), d=64, heads=2, parts=parts, mask=Causal(), lse=True, dtype="bfloat16")
+    engines.check(case, TensorMaps)
+
+
 def test_ranges_behind_keys_that_nobody_sees():
     """Values behind the end of a range are zeroed before another range comes into their place."""
     mask = AnyOf((Window(3, 3, 1, "top_left"), Global(((0, 5), (150, 155)), "keys", "top_left")))
