@@ -97,21 +97,21 @@ Error FunctionDecoder::decodeBulkCopy(const CallInst &call, StringRef name,
   return Error::success();
 }
 
-/// cp.async.bulk.tensor.{g2s,g2s.cta,prefetch}.tile.{1,2,3,4,5}d
+/// cp.async.bulk.tensor.{g2s,g2s.cta,prefetch}.tile.{1,2,3,4,5}d, and
+/// prefetch.tensormap. What is brought into caches is not to be seen.
 Error FunctionDecoder::decodeTensorCopy(const CallInst &call, StringRef name,
                                         Parts parts) {
+  if (is_contained(parts, "prefetch")) {
+    const Value *map = call.getArgOperand(0);
+    if (Error error = emitElementwise(prefetchMap, call, {map}, Tally::Other))
+      return error;
+    out.code.back().space = uint8_t(map->getType()->getPointerAddressSpace());
+    return Error::success();
+  }
   unsigned rank = 0;
   if (parts.size() < 7 || parts[parts.size() - 2] != "tile" ||
       parts.back().drop_back().getAsInteger(10, rank))
     return unknown(call, name);
-  if (parts[4] == "prefetch") { // into the second-level cache: nothing to see
-    auto position = pool(call.getArgOperand(0));
-    if (!position)
-      return position.takeError();
-    Inst &inst = emit(prefetchMap, call);
-    inst.a = *position;
-    return Error::success();
-  }
   bool toCluster = parts.size() == 7;
   if (parts[4] != "g2s" || (!toCluster && parts[5] != "cta"))
     return unknown(call, name);

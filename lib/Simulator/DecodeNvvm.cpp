@@ -107,14 +107,8 @@ Error FunctionDecoder::decodeNvvm(const CallInst &call, StringRef name) {
         cast<ConstantInt>(call.getArgOperand(0))->getZExtValue();
     return Error::success();
   }
-  if (first == "prefetch" && has(parts, "tensormap")) {
-    if (Error error = emitElementwise(prefetchMap, call,
-                                      {call.getArgOperand(0)}, Tally::Other))
-      return error;
-    out.code.back().space =
-        uint8_t(call.getArgOperand(0)->getType()->getPointerAddressSpace());
-    return Error::success();
-  }
+  if (first == "prefetch" && has(parts, "tensormap"))
+    return decodeTensorCopy(call, name, parts);
   if (first == "prefetch" || first == "griddepcontrol" || first == "pm")
     return Error::success();
   return decodeNvvmMath(call, name, parts);

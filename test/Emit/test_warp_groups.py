@@ -24,6 +24,13 @@ func.func @main(%q: !q, %k: !k, %v: !k, %o: !q{parameters}) -> !q {{
 MASKS = {"full": "", "causal": "mask #attn.causal<bottom_right>", "window": "mask #attn.window<before = 255, after = 0, bottom_right>"}
 
 
+GLOBAL = (
+    "mask #attn.any_of<[#attn.window<before = 511, after = 511, top_left>, "
+    "#attn.global<tokens = [0 to 64], both, top_left>]>"
+)
+BIAS = {"extra": "bias(%b : tensor<?x8x?x?xf16>)", "parameters": ", %b: tensor<?x8x?x?xf16>", "maps": ", #b"}
+
+
 @pytest.fixture(scope="module")
 def ptxas():
     return find("ptxas") or pytest.skip("ptxas is missing: install nvidia-cuda-nvcc")
@@ -70,14 +77,18 @@ def test_assembles(ptxas, tmp_path, d, mask, type):
     "changes",
     [
         {"group": 4, "mask": MASKS["causal"]},
-        {"extra": "bias(%b : tensor<?x8x?x?xf16>)", "parameters": ", %b: tensor<?x8x?x?xf16>", "maps": ", #b"},
+        BIAS,
+        {**BIAS, "group": 4, "mask": MASKS["causal"]},
+        {"mask": GLOBAL},
+        {"mask": GLOBAL, **BIAS},
     ],
-    ids=["grouped", "bias"],
+    ids=["grouped", "bias", "grouped-bias", "global", "global-bias"],
 )
-def test_variants(ptxas, tmp_path, changes):
-    text = compile(tmp_path, d=128, **changes)
+@pytest.mark.parametrize("d", [64, 128])
+def test_variants(ptxas, tmp_path, changes, d):
+    text = compile(tmp_path, d=d, **changes)
     check(ptxas, tmp_path, text)
-    assert "wgmma.mma_async" in text
+    assert "wgmma.mma_async" in text and "mma.sync" not in text and "cp.async.cg" not in text
 
 
 @pytest.mark.parametrize("sm", ["80", "90", "100a", "120"])

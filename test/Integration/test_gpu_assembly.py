@@ -148,8 +148,8 @@ def missing(case, bodies):
     streams = isinstance(case, LinearCase) and not case.features and case.d == 64
     if isinstance(case, Case) or streams:
         expected += ["ldmatrix"] + (["cp.async.cg"] if case.d % 8 == 0 else [])
-    # Warp groups read both operands of a product through descriptors.
-    stand_ins = {"mma.sync": "wgmma.mma_async", "ldmatrix": "wgmma.mma_async"}
+    # Warp groups read both operands of a product through descriptors, and copy through tensor maps.
+    stand_ins = {"mma.sync": "wgmma.mma_async", "ldmatrix": "wgmma.mma_async", "cp.async.cg": "cp.async.bulk.tensor"}
     for instruction in expected:
         if not any(instruction in body or stand_ins.get(instruction, instruction) in body for body in bodies):
             yield f"expected {instruction}"

@@ -8,7 +8,7 @@ import engines
 import numpy as np
 import pytest
 from attention_case import Case
-from masks import AllOf, AnyOf, Causal, Global, Window
+from masks import AllOf, AnyOf, BigBird, Causal, Global, Window
 from simulated import Simulated
 
 pytestmark = pytest.mark.skipif(not shutil.which("attn-compile"), reason="attn-compile is not built")
@@ -158,7 +158,41 @@ def test_falls_back(changes):
     engines.check(case, WithoutWarpGroups)
 
 
+@pytest.mark.parametrize(
+    "changes, engine",
+    [
+        ({"n": 70, "m": 100}, TensorMaps),
+        ({"n": 300, "m": 310, "d": 64, "lse": True}, TensorMaps),
+        ({"n": 70, "m": 100, "d": 72, "dtype": "bfloat16", "heads": 8, "group": 4}, TensorMaps),
+        ({"n": 130, "m": 200, "key_valid": "bj"}, SomeTensorMaps),
+        ({"n": 40, "m": 140, "heads": 5, "group": 5}, SomeTensorMaps),
+    ],
+    ids=str,
+)
+def test_ranges(changes, engine):
+    """Window and global tokens are one range of keys after the other, in one ring; some ranges are empty for some rows."""
+    mask = AnyOf((Window(12, 12), Global((0, 60, (65, 70)), "both", "top_left")))
+    engines.check(Case(**{"d": 32, "heads": 1, "dtype": "float16", "mask": mask, **changes}), engine)
+
+
+@pytest.mark.parametrize("parts", [(60, 70, 40), (5, 165)], ids=str)
+def test_segments(parts):
+    """Ranges of different tensors have maps of their own."""
+    case = Case(n=70, m=sum(parts), d=64, heads=2, parts=parts, mask=Causal(), lse=True, dtype="bfloat16")
+    engines.check(case, TensorMaps)
+
+
+def test_ranges_behind_keys_that_nobody_sees():
+    """Values behind the end of a range are zeroed before another range comes into their place."""
+    mask = AnyOf((Window(3, 3, 1, "top_left"), Global(((0, 5), (150, 155)), "keys", "top_left")))
+    case = Case(n=70, m=400, d=64, heads=1, lse=True, dtype="float16", mask=mask)
+    inputs = case.inputs()
+    seen = mask.allowed(case.n, case.m).any(axis=0)
+    for operand in inputs[1:3]:
+        operand[:, :, ~seen] = np.nan
+    engines.check(case, TensorMaps, inputs)
+
+
 def test_mixes():
-    """Rows of global tokens have several ranges of keys, which only the other kernel takes."""
-    mask = AnyOf((Window(12, 12), Global((0, 60), "both", "top_left")))
-    engines.check(Case(n=70, m=100, d=32, heads=1, mask=mask, dtype="float16"), Mixed)
+    """Random blocks are a loop over ranges, which only the other kernel takes."""
+    engines.check(Case(n=300, m=300, d=32, heads=1, mask=BigBird(32, 1), dtype="float16"), Mixed)

@@ -1,9 +1,8 @@
 //===- TensorMaps.cpp - copies by the tensor memory accelerator -----------===//
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// A map has all dimensions of the tensor: rows and columns of tiles are the two
-// innermost, whatever their order is in memory, and of the others a tile has
-// one index each, or a group of them.
+// A map has all dimensions of the tensor, columns innermost: of the others a
+// tile has rows of one, a group of another, and one index each of the rest.
 //
 //===----------------------------------------------------------------------===//
 
@@ -91,16 +90,20 @@ std::string attn::nvvm::findMapObstacle(Value operand, const TileShape &shape,
   return "";
 }
 
-/// The tensor's dimensions as the map has them, the innermost last.
+/// The tensor's dimensions as the map has them, the innermost last: in their
+/// own order but for columns, and rows that would be outside of their groups.
 static SmallVector<unsigned> orderDims(const TensorPart &part,
                                        const TileShape &shape) {
   unsigned row = part.dims[shape.rowPosition],
            column = part.dims[shape.columnPosition];
+  bool moveRow = shape.groupPosition && part.dims[*shape.groupPosition] > row;
   SmallVector<unsigned> order;
   for (unsigned dim = 0; dim < part.first.size(); ++dim)
-    if (dim != row && dim != column)
+    if (dim != column && !(moveRow && dim == row))
       order.push_back(dim);
-  order.append({row, column});
+  if (moveRow)
+    order.push_back(row);
+  order.push_back(column);
   return order;
 }
 
@@ -137,12 +140,14 @@ Value attn::nvvm::createMap(OpBuilder &host, Value operand,
         host, loc, tensor,
         AffineMapAttr::get(
             AffineMap::getPermutationMap(order, host.getContext())));
-  SmallVector<int64_t> box(order.size(), 1);
-  box.back() = SwizzledTile::blockColumns;
-  box[box.size() - 2] = shape.rows;
-  if (shape.groupPosition)
-    box[llvm::find(order, part.dims[*shape.groupPosition]) - order.begin()] =
-        shape.groups;
+  SmallVector<int64_t> box;
+  for (unsigned dim : order)
+    box.push_back(
+        dim == part.dims[shape.columnPosition] ? SwizzledTile::blockColumns
+        : dim == part.dims[shape.rowPosition]  ? shape.rows
+        : shape.groupPosition && dim == part.dims[*shape.groupPosition]
+            ? shape.groups
+            : 1);
   SmallVector<Value> extents;
   for (int64_t extent : box)
     extents.push_back(arith::ConstantIndexOp::create(host, loc, extent));
@@ -171,6 +176,8 @@ TensorCopier::TensorCopier(FragmentBuilder &f, Value map, Value operand,
   TensorPart part = TensorPart::find(operand);
   SmallVector<unsigned> order = orderDims(part, shape);
   for (unsigned dim : llvm::reverse(order)) {
+    if (dim == part.dims[shape.rowPosition])
+      rowAt = first.size();
     Value sum = f.index(0);
     for (OpFoldResult offset : part.first[dim])
       sum = f.add(sum, getValueOrCreateConstantIndexOp(f.b, f.loc, offset));
@@ -195,7 +202,7 @@ void TensorCopier::copy(const SwizzledTile &tile, Value firstRow,
   auto cluster = LLVM::LLVMPointerType::get(
       f.b.getContext(), unsigned(NVVM::NVVMMemorySpace::SharedCluster));
   SmallVector<Value> at = first;
-  at[1] = arith::AddIOp::create(f.b, f.loc, at[1], f.toI32(firstRow));
+  at[rowAt] = arith::AddIOp::create(f.b, f.loc, at[rowAt], f.toI32(firstRow));
   int64_t blocks = tile.bytes() / tile.blockBytes();
   for (int64_t block = 0; block < blocks; ++block) {
     if (block > 0)

@@ -61,6 +61,7 @@ private:
   FragmentBuilder &f;
   Value pointer;
   SmallVector<Value> first; ///< i32, by dimension of the map, innermost first
+  size_t rowAt = 0;         ///< the place of rows among these
 };
 
 } // namespace mlir::attn::nvvm

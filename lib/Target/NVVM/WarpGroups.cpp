@@ -92,6 +92,7 @@ std::string findObstacle(OnlineAttentionOp op) {
   return "";
 }
 
+/// All but the rows of a tile of keys.
 void planCopies(const Ranges &ranges, WarpGroupPlan &plan) {
   OnlineAttentionOp op = ranges.front();
   Operation *kernel = op->getParentOp();
@@ -114,10 +115,10 @@ void planCopies(const Ranges &ranges, WarpGroupPlan &plan) {
         llvm::formatv("{0} groups of {1} rows are no tile of {2}", groups,
                       queries.rows, rows);
   planOne(plan.queryCopies, op.getQuery());
-  plan.keyCopies.shape = {position(1, D::kHeadSize), position(1, D::kKey),
-                          std::nullopt, plan.keyTile, 1};
-  plan.valueCopies.shape = {position(2, D::kValueSize), position(2, D::kKey),
-                            std::nullopt, plan.keyTile, 1};
+  plan.keyCopies.shape.columnPosition = position(1, D::kHeadSize);
+  plan.keyCopies.shape.rowPosition = position(1, D::kKey);
+  plan.valueCopies.shape.columnPosition = position(2, D::kValueSize);
+  plan.valueCopies.shape.rowPosition = position(2, D::kKey);
   for (OnlineAttentionOp range : ranges) {
     planOne(plan.keyCopies, range.getKey());
     if (range.getKeyValid())
@@ -128,11 +129,22 @@ void planCopies(const Ranges &ranges, WarpGroupPlan &plan) {
 }
 
 /// 128 keys, where registers last for their scores beside the accumulators.
-int64_t chooseKeyTile(OnlineAttentionOp op, int64_t columns, int64_t blocks) {
+int64_t chooseKeyTile(OnlineAttentionOp op, const WarpGroupPlan &plan) {
+  if (auto given = op->getAttrOfType<IntegerAttr>(kKeyTileAttr))
+    return given.getInt();
   constexpr int64_t fewColumns = 64, manyColumns = 128;
-  bool isCrowded = blocks > 1 || op.getBias() || op.getKeyValid() ||
+  bool hasRoom = plan.useMaps() && plan.ranges == 1;
+  bool isCrowded = plan.blocks > 1 || (op.getBias() && !hasRoom) ||
+                   op.getKeyValid() ||
                    (op.getMaskAttr() && !op.getMaskAttr().isContiguous());
-  return columns <= (isCrowded ? fewColumns : manyColumns) ? 128 : 64;
+  return plan.columns() <= (isCrowded ? fewColumns : manyColumns) ? 128 : 64;
+}
+
+void planKeyTile(const Ranges &ranges, WarpGroupPlan &plan) {
+  plan.keyTile = chooseKeyTile(ranges.front(), plan);
+  for (OnlineAttentionOp range : ranges)
+    plan.keyTile = std::min(plan.keyTile, chooseKeyTile(range, plan));
+  plan.keyCopies.shape.rows = plan.valueCopies.shape.rows = plan.keyTile;
 }
 
 /// As many stages as shared memory has room for; false if that is one.
@@ -169,20 +181,16 @@ attn::nvvm::planWarpGroups(ArrayRef<Operation *> ops, std::string &reason) {
     reason = llvm::formatv("tiles of {0} rows", rows);
     return std::nullopt;
   }
-  int64_t columns = std::max(plan.headSize, plan.valueSize);
-  if (columns > kMostColumns) {
-    reason = llvm::formatv("head size {0}", columns);
+  if (plan.columns() > kMostColumns) {
+    reason = llvm::formatv("head size {0}", plan.columns());
     return std::nullopt;
   }
   // Two blocks have what two consumers of one block have: softmax of one
   // beside products of the other.
   plan.blocks = plan.consumers == 1 ? 2 : 1;
   plan.ranges = int64_t(ranges.size());
-  plan.keyTile = chooseKeyTile(op, columns, plan.blocks);
-  for (OnlineAttentionOp range : ranges)
-    plan.keyTile =
-        std::min(plan.keyTile, chooseKeyTile(range, columns, plan.blocks));
   planCopies(ranges, plan);
+  planKeyTile(ranges, plan);
   if (chooseStages(plan))
     return plan;
   plan.blocks = 1;

@@ -159,11 +159,11 @@ Result cuTensorMapEncodeTiled(void *map, int type, uint32_t rank, void *address,
                    (unsigned long long)strides[dim - 1]);
   at += snprintf(text + at, sizeof(text) - at, " box");
   for (uint32_t dim = 0; dim < rank; ++dim)
-    at += snprintf(text + at, sizeof(text) - at, " %u/%u", box[dim],
-                   steps[dim]);
-  snprintf(text + at, sizeof(text) - at,
-           " modes %d %d %d %d aligned %d %d", interleave, swizzle, promotion,
-           fill, (uintptr_t)map % 64 == 0, (uintptr_t)address % 16 == 0);
+    at +=
+        snprintf(text + at, sizeof(text) - at, " %u/%u", box[dim], steps[dim]);
+  snprintf(text + at, sizeof(text) - at, " modes %d %d %d %d aligned %d %d",
+           interleave, swizzle, promotion, fill, (uintptr_t)map % 64 == 0,
+           (uintptr_t)address % 16 == 0);
   memset(map, 0x5a, 128);
   return enter("cuTensorMapEncodeTiled", text);
 }
