@@ -148,6 +148,7 @@ def main():
             count.fail(f"{name}: expected tests, found none")
         seconds = time.monotonic() - start
         summary.append(f"{name}: {count.passed} passed, {count.failed} failed, {count.skipped} skipped ({seconds:.0f} s)")
+        print(summary[-1], flush=True)
         total += count
 
     print("== sum ==")

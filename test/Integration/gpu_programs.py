@@ -80,7 +80,7 @@ def lsh():
     base = LshCase(n=1000, d=64, heads=8, rounds=4, chunk=64, buckets=(16,))
     changed = {
         "full": {}, "causal": {"causal": True}, "wide": {"d": 128, "causal": True}, "widest": {"d": 256},
-        "valid": {"valid": True, "layout": "bih", "batch": 2}, "ahead": {"ahead": 1, "causal": True},
+        "valid": {"valid": True, "layout": "bih", "batch": 2}, "ahead": {"ahead": 1},
         "any_bucket": {"same_bucket": False, "causal": True}, "alibi": {"alibi": True, "causal": True},
         "once": {"dup": "none"}, "many_rounds": {"rounds": 20}, "factored": {"buckets": (32, 16), "lse": False},
     }  # fmt: skip

@@ -29,15 +29,19 @@ def kept(made_from, make):
 
 
 def for_simulation(ir, sm="80", flags=()):
-    """A library for `attn-run --simulate`, and the compiler's remarks. Without machine code: test_gpu_assembly.py
-    assembles every form, and the simulator reads LLVM IR."""
+    """A library for `attn-run --simulate`. It has no machine code, which the simulator does not read: that is for
+    test_gpu_assembly.py."""
 
     def make(folder):
         (folder / "case.mlir").write_text(ir, encoding="utf-8")
         command = ["attn-compile", folder / "case.mlir", *flags, "--target=nvptx", f"--sm={sm}", "--embed-ir", "--ptxas=none"]
-        done = subprocess.run([*command, "--remarks", "-o", folder / "case.so"], capture_output=True, text=True, timeout=300)
+        done = subprocess.run([*command, "-o", folder / "case.so"], capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, f"{' '.join(map(str, command))} failed:\n{done.stderr}"
-        (folder / "remarks.txt").write_text(done.stderr, encoding="utf-8")
+        (folder / "log.txt").write_text(done.stderr, encoding="utf-8")
 
-    place = kept((ir, sm, tuple(flags), "for_simulation"), make)
-    return place / "case.so", (place / "remarks.txt").read_text(encoding="utf-8")
+    return kept((ir, sm, tuple(flags), "for_simulation"), make) / "case.so"
+
+
+def remarks(library):
+    """What the compiler said when it made a library with the flag --remarks."""
+    return (library.parent / "log.txt").read_text(encoding="utf-8")

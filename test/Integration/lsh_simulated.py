@@ -14,8 +14,8 @@ INTEGERS = {"valid": "bool", "query_valid": "bool", "key_valid": "bool", "inject
 SINGLES = ("rotations", "directions")
 
 
-def simulate(folder, library, case, made, order=7):
-    """Results in the case's layout, in f64."""
+def simulate(folder, library, case, made, order=7, sorts=True):
+    """Results in the case's layout, in f64, of kernels that sort or of others."""
     command = ["attn-run", library, "--entry=main", "--simulate", f"--simulation-order={order}"]
     for number, name in enumerate(case.operands()):
         dtype = INTEGERS.get(name, "float32" if name in SINGLES else case.dtype)
@@ -23,7 +23,8 @@ def simulate(folder, library, case, made, order=7):
         simulated._save(path, np.ascontiguousarray(case.arrange(name, np.asarray(made[name]))), dtype)
         command.append(f"--input={path}")
     outputs = [folder / f"{name}.npy" for name in case.destinations()]
-    simulated._run(*command, *(f"--output={path}" for path in outputs))
+    report = simulated._run(*command, *(f"--output={path}" for path in outputs))
+    assert ("_lsh_chunks_" in report) == sorts, report
     return dict(zip(case.destinations(), map(simulated._load, outputs)))
 
 
@@ -31,10 +32,13 @@ class Simulated(lsh_engines.Compiled):
     """An engine as in lsh_engines."""
 
     name = "simulated"
+    sorts = True
 
-    @staticmethod
-    def evaluate(case, made):
+    @classmethod
+    def evaluate(cls, case, made):
         with tempfile.TemporaryDirectory() as folder:
-            library, remarks = libraries.for_simulation(case.ir())
-            assert "has no kernel for GPUs" not in remarks, remarks
-            return simulate(Path(folder), library, case, made)
+            return simulate(Path(folder), libraries.for_simulation(case.ir()), case, made, sorts=cls.sorts)
+
+
+class Dense(Simulated):
+    sorts = False

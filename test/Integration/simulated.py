@@ -40,7 +40,7 @@ class Simulated:
     def evaluate(cls, case, inputs, form=None):
         with tempfile.TemporaryDirectory() as folder:
             folder = Path(folder)
-            library, _ = libraries.for_simulation(case.ir(), cls.sm, [f"--form={form}"] if form else [])
+            library = libraries.for_simulation(case.ir(), cls.sm, [f"--form={form}"] if form else [])
             command = ["attn-run", library, "--entry=main", "--simulate", "--simulation-order=7"]
             for number, (name, array) in enumerate(zip(case.operands(), inputs, strict=True)):
                 element = case.type_of(name).removesuffix(">").split("x")[-1].removeprefix("tensor<")

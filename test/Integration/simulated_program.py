@@ -14,7 +14,7 @@ def simulate(ir, inputs, dtypes, outputs=1, flags=()):
     """The results in f64, and the report of attn-run with what the simulator counted."""
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        library, _ = libraries.for_simulation(ir, flags=flags)
+        library = libraries.for_simulation(ir, flags=flags)
         command = ["attn-run", library, "--entry=main", "--simulate", "--simulation-order=7", "--json"]
         for number, (array, dtype) in enumerate(zip(inputs, dtypes, strict=True)):
             _save(folder / f"{number}.npy", array, dtype)

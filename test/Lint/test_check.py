@@ -48,6 +48,14 @@ def test_last_line_is_the_sum(tmp_path):
     assert "FAILED ATests: Suite.bad" in lines
 
 
+def test_the_sum_is_over_all_runners(tmp_path):
+    report = json.dumps(REPORT)
+    program(tmp_path, "ATests", f"echo '{report}' > ${{2#--gtest_output=json:}}; exit 1")
+    code, lines = check(tmp_path, "gtest,lit")  # there is nothing for lit
+    assert code == 1 and lines[-1] == "1 passed, 2 failed, 1 skipped"
+    assert any(re.fullmatch(r"gtest: 1 passed, 1 failed, 1 skipped \(\d+ s\)", line) for line in lines)
+
+
 @pytest.mark.parametrize("text", ["exit 3", "kill -SEGV $$", "exit 0"])
 def test_a_program_without_a_report_fails(tmp_path, text):
     program(tmp_path, "BTests", text)
