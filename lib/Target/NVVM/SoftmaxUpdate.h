@@ -10,8 +10,8 @@
 #ifndef ATTN_LIB_TARGET_NVVM_SOFTMAXUPDATE_H
 #define ATTN_LIB_TARGET_NVVM_SOFTMAXUPDATE_H
 
+#include "PagedRows.h"
 #include "ScoreModifier.h"
-#include "Staging.h"
 
 namespace mlir::attn::nvvm {
 
@@ -41,10 +41,14 @@ protected:
                       positionOf(queryMap, D::kHeadSize));
   }
   GlobalRows keyRows() {
-    return GlobalRows(f, op.getKey(), positionOf(keyMap, D::kHeadSize));
+    return pagedKeys
+               ? pagedKeys->rows(f)
+               : GlobalRows(f, op.getKey(), positionOf(keyMap, D::kHeadSize));
   }
   GlobalRows valueRows() {
-    return GlobalRows(f, op.getValue(), positionOf(valueMap, D::kValueSize));
+    return pagedValues ? pagedValues->rows(f)
+                       : GlobalRows(f, op.getValue(),
+                                    positionOf(valueMap, D::kValueSize));
   }
   /// Rows of all groups below each other, as in the state.
   RowOrigin queryOrigin(Value row);
@@ -71,6 +75,7 @@ protected:
   Type element;
   Value numRows, numKeys;
   ScoreModifier modifier;
+  std::optional<PagedRows> pagedKeys, pagedValues; ///< if they lie in pages
   int64_t keyTile = 0;        ///< set by who derives from this
   SmallVector<ScoreRow> rows; ///< [row fragment][upper, lower half]
   Value fullBegin, fullEnd;   ///< keys that all rows of the warp see
