@@ -120,6 +120,7 @@ void OnlineEmitter::stageQuery(bool isRelative) {
 
 /// Keys and values [firstKey, firstKey + keyTile).
 void OnlineEmitter::stageKeys(Value firstKey, Value base) {
+  enterTile(firstKey);
   stage(f, tileAt(base, keyTile, headSize), keyRows(),
         [&](Value row) { return keyOrigin(firstKey, row, /*isValue=*/false); });
   stage(f, tileAt(f.offset(base, keyBytes), keyTile, valueSize), valueRows(),

@@ -9,6 +9,7 @@
 
 #include "attn/Target/NVVM/Buffers.h"
 
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Matchers.h"
 
@@ -218,7 +219,8 @@ PagedRows::PagedRows(FragmentBuilder &f, Value slice)
     return constant ? f.index(*constant) : cast<Value>(folded);
   };
   SmallVector<OpFoldResult> at = view.getMixedOffsets();
-  first = valueOf(at[at.size() - 2]);
+  begin = at[at.size() - 2];
+  first = valueOf(begin);
   if (copy.hasBatch())
     batch = valueOf(at.front());
   pages = f.b.createOrFold<memref::DimOp>(f.loc, copy.pool, 0);
@@ -247,18 +249,50 @@ GlobalRows PagedRows::rows(FragmentBuilder &f) const {
   return GlobalRows(f, pool, /*columnPosition=*/2);
 }
 
-RowOrigin PagedRows::locate(FragmentBuilder &f, Value row,
-                            Value isThere) const {
-  Value position = f.add(first, row), size = f.index(copy.pageSize);
-  SmallVector<Value> entry{
-      f.b.createOrFold<arith::DivUIOp>(f.loc, position, size)};
+/// Whether a number is known to be a multiple of another.
+static bool isMultiple(OpFoldResult number, int64_t of) {
+  if (std::optional<int64_t> constant = getConstantIntValue(number))
+    return *constant % of == 0;
+  auto value = cast<Value>(number);
+  if (auto apply = value.getDefiningOp<affine::AffineApplyOp>())
+    return apply.getAffineMap().getResult(0).isMultipleOf(of);
+  auto product = value.getDefiningOp<arith::MulIOp>();
+  return product &&
+         (isMultiple(product.getLhs(), of) || isMultiple(product.getRhs(), of));
+}
+
+PagedRows::Page PagedRows::lookUp(FragmentBuilder &f, Value position) const {
+  SmallVector<Value> entry{f.b.createOrFold<arith::DivUIOp>(
+      f.loc, position, f.index(copy.pageSize))};
   if (batch)
     entry.insert(entry.begin(), batch);
   Value page = arith::IndexCastOp::create(
       f.b, f.loc, f.b.getIndexType(),
       memref::LoadOp::create(f.b, f.loc, copy.table, entry));
-  Value isPage = f.compare(arith::CmpIPredicate::ult, page, pages);
-  return {f.both(isThere, isPage),
-          {f.select(isPage, page, f.index(0)),
-           f.b.createOrFold<arith::RemUIOp>(f.loc, position, size)}};
+  Value exists = f.compare(arith::CmpIPredicate::ult, page, pages);
+  return {f.select(exists, page, f.index(0)), exists};
+}
+
+Value PagedRows::slotOf(FragmentBuilder &f, Value position) const {
+  return f.b.createOrFold<arith::RemUIOp>(f.loc, position,
+                                          f.index(copy.pageSize));
+}
+
+void PagedRows::enter(FragmentBuilder &f, Value firstRow, int64_t count) {
+  tilePage = {};
+  if (copy.pageSize % count != 0 || !isMultiple(begin, count))
+    return;
+  Value position = f.add(first, firstRow);
+  tilePage = lookUp(f, position);
+  tileSlot = slotOf(f, position);
+}
+
+RowOrigin PagedRows::locate(FragmentBuilder &f, Value row, Value inSlice,
+                            Value isThere) const {
+  if (tilePage.number)
+    return {f.both(isThere, tilePage.exists),
+            {tilePage.number, f.add(tileSlot, row)}};
+  Value position = f.add(first, inSlice);
+  Page page = lookUp(f, position);
+  return {f.both(isThere, page.exists), {page.number, slotOf(f, position)}};
 }

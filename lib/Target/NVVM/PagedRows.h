@@ -59,14 +59,27 @@ public:
 
   /// Rows of the pool, whose indices are a page and a row of it.
   GlobalRows rows(FragmentBuilder &f) const;
-  /// Where row `row` of the slice is; `isThere` becomes false if its page is
-  /// not of the pool.
-  RowOrigin locate(FragmentBuilder &f, Value row, Value isThere) const;
+  /// Begins a tile of `count` rows of the slice from `firstRow`, a multiple of
+  /// `count`, on: a page that has all of them is looked up once.
+  void enter(FragmentBuilder &f, Value firstRow, int64_t count);
+  /// Where row `row` of the tile is, which is row `inSlice` of the slice, in
+  /// bounds; `isThere` becomes false if its page is not of the pool.
+  RowOrigin locate(FragmentBuilder &f, Value row, Value inSlice,
+                   Value isThere) const;
 
 private:
+  struct Page {
+    Value number, exists;
+  };
+  Page lookUp(FragmentBuilder &f, Value position) const;
+  Value slotOf(FragmentBuilder &f, Value position) const;
+
   PagedCopy copy;
+  OpFoldResult begin;        ///< of the slice in the copy
   Value batch, first, pages; ///< of the slice; number of pages
   Value pool;                ///< [pages, rows of a page, columns]
+  Page tilePage;             ///< of all rows of the tile, or null
+  Value tileSlot;            ///< of its first row
 };
 
 } // namespace mlir::attn::nvvm

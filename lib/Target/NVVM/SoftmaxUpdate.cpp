@@ -53,8 +53,15 @@ RowOrigin SoftmaxUpdate::keyOrigin(Value firstKey, Value row, bool isValue) {
     isThere = f.both(isThere, valid);
   key = f.min(key, f.sub(numKeys, f.index(1)));
   if (pagedKeys)
-    return (isValue ? pagedValues : pagedKeys)->locate(f, key, isThere);
+    return (isValue ? pagedValues : pagedKeys)->locate(f, row, key, isThere);
   return {isThere, {key}};
+}
+
+void SoftmaxUpdate::enterTile(Value firstKey) {
+  if (!pagedKeys)
+    return;
+  pagedKeys->enter(f, firstKey, keyTile);
+  pagedValues->enter(f, firstKey, keyTile);
 }
 
 Value SoftmaxUpdate::reduceWarp(ArrayRef<Value> values, bool isMax) {

@@ -52,6 +52,8 @@ protected:
   }
   /// Rows of all groups below each other, as in the state.
   RowOrigin queryOrigin(Value row);
+  /// To be called before the rows of a tile are asked for.
+  void enterTile(Value firstKey);
   /// Rows of a tile that begins at `firstKey`. Values of keys that are not
   /// valid become zero: 0 * NaN must not escape.
   RowOrigin keyOrigin(Value firstKey, Value row, bool isValue);

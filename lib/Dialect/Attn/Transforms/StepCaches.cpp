@@ -321,7 +321,8 @@ Value StepBuilder::appendPages(const Rows &rows) {
 }
 
 /// Pages that rows need have to be of every pool, before any is written. Each
-/// entry is checked by whoever looks at it, as a GPU wants it.
+/// entry is checked by whoever looks at it, as a GPU wants it, where those that
+/// fail stay what they are not: the table is read from what was checked.
 void StepBuilder::checkPages() {
   if (pools.empty())
     return;
@@ -334,7 +335,7 @@ void StepBuilder::checkPages() {
                             offsets(rank, b.getIndexAttr(0)),
                             strides(rank, b.getIndexAttr(1));
   sizes.back() = used;
-  Value entries =
+  auto entries =
       tensor::ExtractSliceOp::create(b, loc, table, offsets, sizes, strides);
   Value pages;
   for (Value pool : pools) {
@@ -342,12 +343,19 @@ void StepBuilder::checkPages() {
     pages =
         pages ? arith::MinUIOp::create(b, loc, pages, own).getResult() : own;
   }
-  Value seen = tensor::EmptyOp::create(b, loc, sizes, type.getElementType());
+  Value none = arith::ConstantOp::create(
+      b, loc, b.getIntegerAttr(type.getElementType(), -1));
+  Value unseen =
+      linalg::FillOp::create(
+          b, loc, none,
+          tensor::EmptyOp::create(b, loc, sizes, type.getElementType())
+              .getResult())
+          .getResult(0);
   SmallVector<AffineMap> maps(2, b.getMultiDimIdentityMap(rank));
   SmallVector<utils::IteratorType> iterators(rank,
                                              utils::IteratorType::parallel);
-  linalg::GenericOp::create(
-      b, loc, seen.getType(), entries, seen, maps, iterators,
+  auto check = linalg::GenericOp::create(
+      b, loc, unseen.getType(), entries.getResult(), unseen, maps, iterators,
       [&](OpBuilder &nested, Location l, ValueRange arguments) {
         // Negative numbers are large ones here.
         Value page = arith::IndexCastOp::create(
@@ -357,6 +365,9 @@ void StepBuilder::checkPages() {
         cf::AssertOp::create(nested, l, holds,
                              "expected pages of the pool, got one out of "
                              "range");
-        linalg::YieldOp::create(nested, l, arguments[0]);
+        Value seen = arith::SelectOp::create(nested, l, holds, arguments[0],
+                                             arguments[1]);
+        linalg::YieldOp::create(nested, l, seen);
       });
+  table.replaceAllUsesExcept(check.getResult(0), entries);
 }
