@@ -104,9 +104,9 @@ def call(tmp_path_factory):
     return run
 
 
-def check(call, case, first, count):
-    inputs = case.inputs(first + count)
-    done, result = call(case, inputs, first, count)
+def check(call, case, first, count, inputs=None, change=lambda table: table):
+    inputs = inputs or case.inputs(first + count)
+    done, result = call(case, inputs, first, count, change)
     assert done.returncode == 0, done.stderr
     wanted = case.evaluate(*inputs)[:, first:]
     assert result.shape == wanted.shape and not np.isnan(result).any()
@@ -137,6 +137,31 @@ def test_shapes(call, case, first, count):
 
 def test_keys_of_several_blocks(call):
     check(call, Case(batch=1, heads=2, d=16, e=16, page=64, capacity=4608), 4300, 1)
+
+
+@pytest.mark.parametrize("count", [1, 9])
+def test_sequences_share_a_page(call, count):
+    case = Case()
+    inputs = case.inputs(37 + count)
+    for array in inputs[1:]:
+        array[1, : case.page] = array[0, : case.page]
+
+    def change(table):
+        table[1, 0] = table[0, 0]
+        return table
+
+    check(call, case, 37, count, inputs, change)
+
+
+def test_a_remark_says_what_sm_90a_lacks(tmp_path):
+    (tmp_path / "case.mlir").write_text(Case(d=64, e=64).text(), encoding="utf-8")
+    command = ["attn-compile", tmp_path / "case.mlir", "--target=nvptx", "--sm=90a", "--emit=ptx", "--steps=512",
+               "--page-size=64", "--remarks", "-o", tmp_path / "out.ptx"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    missed = [line for line in done.stderr.splitlines() if "NoWarpGroups" in line and "main_step" in line]
+    assert len(missed) == 1 and "keys in pages" in missed[0], done.stderr
+    assert "CopiedPages" not in done.stderr and "NoKernel" not in done.stderr
 
 
 def test_rows_are_read_where_they_lie(call):
