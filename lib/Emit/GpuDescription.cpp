@@ -48,10 +48,14 @@ mlir::attn::parseArchitectures(StringRef list, std::string &error) {
               ", got '" + name.str() + "'";
       return failure();
     }
-    if (llvm::none_of(found, [&](const GpuArchitecture &one) {
+    if (llvm::any_of(found, [&](const GpuArchitecture &one) {
           return one.name == gpu->name;
-        }))
-      found.push_back(*gpu);
+        })) {
+      error = "expected --sm to name each architecture once, got '" +
+              gpu->name.str() + "' twice";
+      return failure();
+    }
+    found.push_back(*gpu);
   }
   return found;
 }

@@ -79,6 +79,7 @@ private:
   }
   LogicalResult checkOptions();
   LogicalResult checkTarget();
+  LogicalResult checkOutput();
   LogicalResult parse();
   LogicalResult runPhase(Phase phase);
   LogicalResult emit();
@@ -113,24 +114,47 @@ LogicalResult Compilation::checkTarget() {
   using enum EmitKind;
   bool isForGpus = llvm::is_contained({Ptx, Cubin, Fatbin}, options.emit);
   bool isForCpus = llvm::is_contained({Assembly, Object}, options.emit);
-  if (options.target == "cpu")
+  if (options.target == "cpu") {
+    if (options.sm || options.embedIR || !options.ptxas.empty())
+      return fail("expected --target=nvptx with --sm, --ptxas and --embed-ir, "
+                  "got --target=cpu");
     return isForGpus ? fail("expected --emit=mlir, llvm, asm, obj or so with "
                             "--target=cpu, got one for --target=nvptx")
                      : success();
+  }
   if (isForCpus)
     return fail("expected --emit=mlir, llvm, ptx, cubin, fatbin or so with "
                 "--target=nvptx, got one for --target=cpu");
   std::string error;
-  auto parsed = parseArchitectures(options.sm, error);
+  auto parsed = parseArchitectures(options.sm.value_or("80,90a"), error);
   if (failed(parsed))
     return fail(error);
   architectures = *parsed;
+  if (options.embedIR && options.emit != SharedLibrary)
+    return fail("expected --emit=so with --embed-ir, which libraries alone "
+                "have room for");
+  return success();
+}
+
+/// What is emitted must fit where it goes.
+LogicalResult Compilation::checkOutput() {
+  if (options.to != Phase::Emit || options.output != "-")
+    return success();
+  using enum EmitKind;
+  if (options.emit == SharedLibrary)
+    return fail("expected a file for --emit=so, got '-'");
+  if (llvm::is_contained({Ptx, Cubin}, options.emit) &&
+      architectures.size() > 1)
+    return fail("expected one architecture of --sm with -o -, got " +
+                Twine(architectures.size()));
   return success();
 }
 
 LogicalResult Compilation::checkOptions() {
-  if (failed(checkTarget()))
+  if (failed(checkTarget()) || failed(checkOutput()))
     return failure();
+  if (options.pageSize != 0 && options.steps == 0)
+    return fail("expected --steps with --page-size, whose caches it is about");
   if (options.from > options.to)
     return fail("expected --from before --to, got '" +
                 getPhaseName(options.from) + "' and '" +

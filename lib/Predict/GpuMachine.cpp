@@ -13,6 +13,7 @@
 #include "llvm/Support/SourceMgr.h"
 #include "llvm/Support/YAMLTraits.h"
 
+#include <cmath>
 #include <iterator>
 
 using namespace attn::predict;
@@ -28,31 +29,74 @@ static constexpr KnownMachine kMachines[] = {
 #include "Machines.inc"
 };
 
+namespace {
+/// A figure with its key. The reader wants all that are not optional; they are
+/// to be above 0, or `canBeZero`, and at most 1e12, or 1 as a share.
+struct Figure {
+  const char *key;
+  double *value;
+  bool isShare = false, canBeZero = false, isOptional = false;
+  bool isCount = false; ///< whole
+};
+
+Figure count(const char *key, double &value) {
+  return {key, &value, false, false, false, /*isCount=*/true};
+}
+
+using Figures = std::vector<Figure>;
+
+Figures figuresOf(TensorRates &rates) {
+  return {{"f16", &rates.f16}, {"tf32", &rates.tf32}, {"f64", &rates.f64}};
+}
+
+Figures figuresOf(LaneRates &rates) {
+  return {{"fma", &rates.fma},
+          {"alu", &rates.alu},
+          {"convert", &rates.convert},
+          {"special", &rates.special}};
+}
+
+Figures figuresOf(Limits &limits) {
+  return {count("registers", limits.registers),
+          count("shared_kib", limits.sharedKiB), count("warps", limits.warps),
+          count("blocks", limits.blocks)};
+}
+
+/// Those that are in no group.
+Figures figuresOf(GpuMachine &machine) {
+  constexpr bool isShare = true, canBeZero = true, isOptional = true;
+  return {count("multiprocessors", machine.multiprocessors),
+          {"clock_mhz", &machine.clockMHz},
+          {"start_us", &machine.startUs, !isShare, canBeZero},
+          {"mma_share", &machine.mmaShare, isShare},
+          {"wgmma_share", &machine.wgmmaShare, isShare, canBeZero, isOptional},
+          {"issue", &machine.issue},
+          {"shared_bytes", &machine.sharedBytes},
+          {"l2_gbs", &machine.l2GBs},
+          {"memory_gbs", &machine.memoryGBs}};
+}
+
+template <typename Group> void mapFigures(llvm::yaml::IO &io, Group &group) {
+  for (const Figure &figure : figuresOf(group)) {
+    if (figure.isOptional)
+      io.mapOptional(figure.key, *figure.value);
+    else
+      io.mapRequired(figure.key, *figure.value);
+  }
+}
+} // namespace
+
 namespace llvm::yaml {
 template <> struct MappingTraits<TensorRates> {
-  static void mapping(IO &io, TensorRates &rates) {
-    io.mapRequired("f16", rates.f16);
-    io.mapRequired("tf32", rates.tf32);
-    io.mapRequired("f64", rates.f64);
-  }
+  static void mapping(IO &io, TensorRates &rates) { mapFigures(io, rates); }
 };
 
 template <> struct MappingTraits<LaneRates> {
-  static void mapping(IO &io, LaneRates &rates) {
-    io.mapRequired("fma", rates.fma);
-    io.mapRequired("alu", rates.alu);
-    io.mapRequired("convert", rates.convert);
-    io.mapRequired("special", rates.special);
-  }
+  static void mapping(IO &io, LaneRates &rates) { mapFigures(io, rates); }
 };
 
 template <> struct MappingTraits<Limits> {
-  static void mapping(IO &io, Limits &limits) {
-    io.mapRequired("registers", limits.registers);
-    io.mapRequired("shared_kib", limits.sharedKiB);
-    io.mapRequired("warps", limits.warps);
-    io.mapRequired("blocks", limits.blocks);
-  }
+  static void mapping(IO &io, Limits &limits) { mapFigures(io, limits); }
 };
 
 template <> struct MappingTraits<GpuMachine> {
@@ -60,60 +104,51 @@ template <> struct MappingTraits<GpuMachine> {
     io.mapRequired("name", machine.name);
     io.mapRequired("device", machine.device);
     io.mapRequired("sm", machine.sm);
-    io.mapRequired("multiprocessors", machine.multiprocessors);
-    io.mapRequired("clock_mhz", machine.clockMHz);
-    io.mapRequired("start_us", machine.startUs);
     io.mapRequired("tensor_flops", machine.tensor);
-    io.mapRequired("mma_share", machine.mmaShare);
-    io.mapOptional("wgmma_share", machine.wgmmaShare);
     io.mapRequired("lanes", machine.lanes);
-    io.mapRequired("issue", machine.issue);
-    io.mapRequired("shared_bytes", machine.sharedBytes);
-    io.mapRequired("l2_gbs", machine.l2GBs);
-    io.mapRequired("memory_gbs", machine.memoryGBs);
     io.mapRequired("limits", machine.limits);
+    mapFigures(io, machine);
   }
 };
 } // namespace llvm::yaml
 
-/// What is wrong with the figures, or nothing.
-static std::string check(const GpuMachine &machine) {
-  const std::pair<llvm::StringRef, double> positive[] = {
-      {"multiprocessors", machine.multiprocessors},
-      {"clock_mhz", machine.clockMHz},
-      {"f16", machine.tensor.f16},
-      {"tf32", machine.tensor.tf32},
-      {"f64", machine.tensor.f64},
-      {"mma_share", machine.mmaShare},
-      {"fma", machine.lanes.fma},
-      {"alu", machine.lanes.alu},
-      {"convert", machine.lanes.convert},
-      {"special", machine.lanes.special},
-      {"issue", machine.issue},
-      {"shared_bytes", machine.sharedBytes},
-      {"l2_gbs", machine.l2GBs},
-      {"memory_gbs", machine.memoryGBs},
-      {"registers", machine.limits.registers},
-      {"shared_kib", machine.limits.sharedKiB},
-      {"warps", machine.limits.warps},
-      {"blocks", machine.limits.blocks}};
-  auto expected = [](llvm::StringRef key, llvm::StringRef what, double value) {
-    return llvm::formatv("'{0}' {1}, got {2}", key, what, value).str();
-  };
-  constexpr double largest = 1e12; // so that all fit into 64 bits
-  for (auto [key, value] : positive)
-    if (!(value > 0 && value <= largest))
-      return expected(key, "in (0, 1e12]", value);
-  if (!(machine.startUs >= 0 && machine.startUs <= largest))
-    return expected("start_us", "in [0, 1e12]", machine.startUs);
-  if (machine.mmaShare > 1)
-    return expected("mma_share", "of at most 1", machine.mmaShare);
-  if (!(machine.wgmmaShare >= 0 && machine.wgmmaShare <= 1))
-    return expected("wgmma_share", "in [0, 1]", machine.wgmmaShare);
+/// What is wrong with the figures of a group, or nothing.
+template <typename Group> static std::string check(Group &group) {
+  for (const Figure &figure : figuresOf(group)) {
+    double value = *figure.value;
+    // A NaN is in no range; what is in one fits into 64 bits.
+    if (value <= (figure.isShare ? 1 : 1e12) &&
+        (value > 0 || (figure.canBeZero && value == 0))) {
+      if (!figure.isCount || value == std::floor(value))
+        continue;
+      return llvm::formatv("'{0}' to be a whole number, got {1}", figure.key,
+                           value);
+    }
+    return llvm::formatv("'{0}' in {1}0, {2}], got {3}", figure.key,
+                         figure.canBeZero ? "[" : "(",
+                         figure.isShare ? "1" : "1e12", value);
+  }
+  return {};
+}
+
+/// What is wrong with a description, or nothing.
+static std::string checkAll(GpuMachine &machine) {
   for (auto [key, text] :
        {std::pair("name", &machine.name), std::pair("sm", &machine.sm)})
     if (text->empty())
       return ("'" + llvm::Twine(key) + "', got an empty one").str();
+  llvm::StringRef version = machine.sm;
+  version.consume_back("a");
+  unsigned number;
+  if (version.size() < 2 || version.size() > 3 ||
+      version.getAsInteger(10, number))
+    return "'sm' to be an architecture such as 80 or 90a, got '" + machine.sm +
+           "'";
+  for (const std::string &message :
+       {check(machine), check(machine.tensor), check(machine.lanes),
+        check(machine.limits)})
+    if (!message.empty())
+      return message;
   return {};
 }
 
@@ -137,7 +172,7 @@ attn::predict::parseGpuMachine(llvm::StringRef text, llvm::StringRef name) {
   if (!message.empty())
     return llvm::createStringError(
         "'" + name + "': expected the description of a GPU, got " + message);
-  message = check(machine);
+  message = checkAll(machine);
   if (!message.empty())
     return llvm::createStringError("'" + name + "': expected " + message);
   return machine;

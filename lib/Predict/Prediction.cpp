@@ -18,7 +18,7 @@ using namespace attn::predict;
 using attn::sim::Counts;
 
 static constexpr unsigned kLanes = 32, kSchedulers = 4;
-/// Of a thread, where nobody says how many it takes: as many as there can be.
+/// Of a thread.
 static constexpr unsigned kMostRegisters = 255;
 
 llvm::StringRef attn::predict::nameOf(Pipe pipe) {
@@ -33,10 +33,16 @@ Occupancy attn::predict::occupancyOf(const GpuMachine &machine,
   // 1 KiB of the system's.
   constexpr uint64_t registerUnit = 256, systemBytes = 1024;
   auto warps = unsigned(llvm::divideCeil(launch.threads, kLanes));
-  unsigned registers =
-      launch.resources.registers ? launch.resources.registers : kMostRegisters;
-  uint64_t warpRegisters = llvm::alignTo(registers * kLanes, registerUnit);
   auto quarter = uint64_t(machine.limits.registers) / kSchedulers;
+  // Where nobody says how many a thread takes: as many as a block can have.
+  uint64_t registers = launch.resources.registers;
+  if (registers == 0)
+    registers = std::min<uint64_t>(
+        kMostRegisters,
+        llvm::alignDown(quarter / llvm::divideCeil(warps, kSchedulers),
+                        registerUnit) /
+            kLanes);
+  uint64_t warpRegisters = llvm::alignTo(registers * kLanes, registerUnit);
   const std::pair<llvm::StringRef, uint64_t> limits[] = {
       {"warps", uint64_t(machine.limits.warps) / warps},
       {"blocks", uint64_t(machine.limits.blocks)},

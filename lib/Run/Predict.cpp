@@ -65,7 +65,11 @@ findResources(const Options &options, const Session &session,
   auto log = mlir::attn::describePtx(*ptxas, text, report.machine.sm, error);
   if (mlir::failed(log))
     return makeError(error);
-  return predict::parseAssemblerLog(*log);
+  auto found = predict::parseAssemblerLog(*log);
+  if (found.empty())
+    return makeError("expected '" + *ptxas +
+                     " -v' to print the registers of kernels, got none");
+  return found;
 }
 
 static llvm::Error

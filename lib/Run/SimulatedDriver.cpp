@@ -44,8 +44,13 @@ AttnStatus SimulatedDriver::load(const void *image, int64_t bytes,
       llvm::StringRef(static_cast<const char *>(image), size_t(bytes)),
       "kernels");
   auto code = llvm::parseBitcodeFile(buffer, context);
-  if (!code)
-    return toStatus(code.takeError());
+  if (!code) {
+    std::string text = llvm::toString(code.takeError());
+    return runtime::fail(ATTN_BAD_LIBRARY,
+                         "expected LLVM IR of kernels in the library, got "
+                         "other bytes: %s",
+                         text.c_str());
+  }
   auto simulator = sim::Simulator::create(**code, options);
   if (!simulator)
     return toStatus(simulator.takeError());

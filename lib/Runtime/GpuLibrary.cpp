@@ -5,6 +5,7 @@
 #include "GpuLibrary.h"
 
 #include "Error.h"
+#include "GpuImage.h"
 
 #include <algorithm>
 #include <cinttypes>
@@ -94,6 +95,10 @@ AttnStatus GpuLibrary::open(const char *path, const void *data, size_t bytes,
     if (record.offset > bytes || record.bytes > bytes - record.offset ||
         !parseVersion(image.sm, image.version))
       return damaged();
+    if (const char *damage = findDamage(image.kind, image.data, record.bytes))
+      return fail(ATTN_BAD_LIBRARY,
+                  "'%s': expected whole kernels for sm_%s, got %s", path,
+                  image.sm.c_str(), damage);
     images.push_back(std::move(image));
   }
   const char *launches =

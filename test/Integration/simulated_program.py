@@ -10,12 +10,12 @@ import libraries
 from simulated import _load, _run, _save
 
 
-def simulate(ir, inputs, dtypes, outputs=1, flags=()):
+def simulate(ir, inputs, dtypes, outputs=1, flags=(), order=7):
     """The results in f64, and the report of attn-run with what the simulator counted."""
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         library = libraries.for_simulation(ir, flags=flags)
-        command = ["attn-run", library, "--entry=main", "--simulate", "--simulation-order=7", "--json"]
+        command = ["attn-run", library, "--entry=main", "--simulate", f"--simulation-order={order}", "--json"]
         for number, (array, dtype) in enumerate(zip(inputs, dtypes, strict=True)):
             _save(folder / f"{number}.npy", array, dtype)
             command.append(f"--input={folder / f'{number}.npy'}")

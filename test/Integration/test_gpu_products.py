@@ -79,6 +79,29 @@ def test_epilogues(epilogue, out, shape):
     check_on_tensor_cores(ProductCase("bmk,kn->bmn", m=m, n=n, k=k, dynamic="bm", dtype=dtype, epilogue=epilogue, out=out))
 
 
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("spec", ["mk,nk->mn", "mk,kn->mn", "km,kn->mn"])
+@pytest.mark.parametrize("shape", [(1, 48, 1024), (16, 40, 700), (3, 130, 257), (1, 20, 96)], ids=str)
+def test_few_rows_share_the_depth(spec, shape, dtype):
+    m, n, k = shape
+    check_on_tensor_cores(ProductCase(spec, m=m, n=n, k=k, dtype=dtype, epilogue="gelu", out=dtype))
+
+
+def test_few_rows_of_several_depths():
+    check_on_tensor_cores(ProductCase("mck,ckn->mn", m=2, n=24, k=200, c=3))
+    check_on_tensor_cores(ProductCase("bmk,bkn->bmn", m=1, n=24, k=512, b=3, epilogue="residual", out="float16"))
+    check_on_tensor_cores(ProductCase("mk,nk->mn", m=1, n=24, k=512, dynamic="k"))
+    check_on_tensor_cores(ProductCase("mk,nk->mn", m=4, n=24, k=512, initial=2.5))
+
+
+def test_slices_of_the_depth_are_added_in_order():
+    """In whatever order warps run, every bit is the same."""
+    case = ProductCase("mk,nk->mn", m=3, n=40, k=1024)
+    inputs, dtypes = case.inputs(), [dtype for _, _, dtype in case.operands()]
+    first, second = (simulate(case.ir(), inputs, dtypes, order=order)[0][0] for order in (3, 11))
+    np.testing.assert_array_equal(first, second)
+
+
 @pytest.mark.parametrize("sums", ["float32", "float16"])
 def test_types_of_sums_and_initial_values(sums):
     check_on_tensor_cores(ProductCase(sums=sums, initial=1.5))
@@ -124,6 +147,12 @@ def test_feed_forward_activations(activation, gated):
 @pytest.mark.parametrize("gated", [False, True], ids=["plain", "gated"])
 def test_feed_forward_types(dtype, gated):
     check_layer(FeedForwardCase("silu", gated=gated, dtype=dtype, transposed=gated))
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("gated", [False, True], ids=["plain", "gated"])
+def test_feed_forward_of_one_token(gated, dtype):
+    check_layer(FeedForwardCase("silu", 1, 256, 320, 256, gated=gated, dtype=dtype, dynamic=False))
 
 
 @pytest.mark.parametrize("shape", [(3, 5, 7, 11), (65, 33, 100, 17), (64, 64, 128, 64)], ids=str)

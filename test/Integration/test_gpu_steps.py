@@ -35,7 +35,7 @@ def library(tmp_path_factory):
 
 
 @pytest.mark.parametrize("first, count", [(0, 12), (37, 1), (37, 13)])
-@pytest.mark.parametrize("name", [name for name in PROGRAMS if name != "paged"])
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_pieces_after_what_a_cpu_left(library, tmp_path, name, first, count):
     module, inputs = compiled(name), arrays()
     state = buffers(module, np.nan)
@@ -52,15 +52,6 @@ def test_pieces_after_what_a_cpu_left(library, tmp_path, name, first, count):
     assert not np.isnan(result).any()
     error = np.abs(result - whole[:, first : first + count]).max()
     assert error <= 2e-6 * np.abs(whole).max() * np.sqrt(LENGTH)
-
-
-def test_pages_are_refused(tmp_path):
-    """Their rows are put in place by loops of the host, which would wait for the device at every page."""
-    (tmp_path / "paged.mlir").write_text(PROGRAMS["paged"][0], encoding="utf-8")
-    command = ["attn-compile", tmp_path / "paged.mlir", "--target=nvptx", f"--steps={CAPACITY}", "--page-size=16"]
-    done = subprocess.run([*command, "-o", tmp_path / "out.so"], capture_output=True, text=True)
-    assert done.returncode == 1
-    assert "expected no load from the device's memory in a loop outside of a kernel" in done.stderr
 
 
 class Steps(Simulated):

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -104,6 +105,8 @@ def test_wrong_arguments(call, settings, status, message):
         ("fail=cuInit:100", 6, "the driver finds no NVIDIA GPU: error 100: no device"),
         ("version=75", 6, "expected kernels for sm_75, which GPU 0 is, got sm_80, sm_90a"),
         ("fail=cuMemcpyHtoD:2", 4, "cuMemcpyHtoD: error 2: out of memory"),
+        ("fail=cuMemAllocAsync:2", 4, "cuMemAllocAsync: error 2: out of memory"),
+        ("fail=cuModuleLoadDataEx:222", 5, "cuModuleLoadDataEx: error 222: failure"),
         ("fail=cuLaunchKernel:700", 5, "cuLaunchKernel: error 700: failure"),
         ("fail=cuModuleGetFunction:500", 5, "cuModuleGetFunction: error 500: failure"),
         ("fail=cuStreamSynchronize:700", 5, "cuStreamSynchronize: error 700: failure"),
@@ -126,6 +129,64 @@ def test_driver_without_a_function(call, folder):
     subprocess.run(["clang", "-shared", "-x", "c", "/dev/null", "-o", old], check=True)
     answers, _ = call("host_memory=1", libcuda=old)
     assert answers[-1] == [6, f"the driver '{old}' is too old: expected function 'cuInit', got none"]
+
+
+def images(data):
+    """Where the table of images is, and of each its record's place, kind, offset and size."""
+    table = data.index(b"ATTNGPU2")
+    count, _ = struct.unpack_from("<2I", data, table + 8)
+    records = [(at, *struct.unpack_from("<I12x2Q", data, at)) for at in range(table + 16, table + 16 + 32 * count, 32)]
+    return table, records
+
+
+def spoil(data, damage):
+    """Damages what the library carries for its devices."""
+    table, records = images(data)
+    place, kind, offset, size = next(one for one in records if one[1] == (2 if damage == "text" else 1))
+    if damage == "magic":
+        data[table + 7 : table + 8] = b"9"
+    elif damage == "count":
+        struct.pack_into("<I", data, table + 8, 2**32 - 1)
+    elif damage == "launches":
+        struct.pack_into("<I", data, table + 12, 2**32 - 1)
+    elif damage == "offset":
+        struct.pack_into("<Q", data, place + 16, 2**63)
+    elif damage == "kind":
+        struct.pack_into("<I", data, place, 77)
+    elif damage == "name":
+        data[place + 4 : place + 16] = b"x" * 12
+    elif damage in ("cut", "text"):
+        struct.pack_into("<Q", data, place + 24, size // 2)
+    elif damage == "empty":
+        struct.pack_into("<Q", data, place + 24, 8)
+    else:
+        data[table + offset : table + offset + 4] = b"FATE"
+
+
+@pytest.mark.parametrize(
+    "damage, message",
+    [
+        ("magic", "expected images of kernels, got "),
+        ("count", "expected images of kernels, got "),
+        ("launches", "expected images of kernels, got "),
+        ("offset", "expected images of kernels, got "),
+        ("name", "expected images of kernels, got "),
+        ("kind", "expected whole kernels for sm_80, got an image of a kind that is not known"),
+        ("cut", "expected whole kernels for sm_80, got an ELF file without all its section"),
+        ("empty", "expected whole kernels for sm_80, got fewer bytes than an ELF header has"),
+        ("header", "expected whole kernels for sm_80, got bytes that are no ELF file of 64 bits"),
+        ("text", "expected whole kernels for sm_80, got text that does not end in a zero"),
+    ],
+)
+def test_damaged_images(call, library, tmp_path, damage, message):
+    data, path = bytearray(library.read_bytes()), tmp_path / "damaged.so"
+    if all(kind != 1 for _, kind, _, _ in images(data)[1]):
+        pytest.skip("ptxas is missing: install nvidia-cuda-nvcc")
+    spoil(data, damage)
+    path.write_bytes(data)
+    answers, log = call(path=path)
+    assert answers[-1][0] == 3 and f"damaged.so': {message}" in answers[-1][1], answers
+    assert not of(log, "cuModuleLoadDataEx")
 
 
 def test_chooses_images(call, library):

@@ -35,8 +35,9 @@ struct Flags {
               cl::desc("Target: cpu or nvptx"), cl::cat(category)};
   Text cpu{cl::location(options.cpu), "cpu",
            cl::desc("CPU: native, x86-64-v3, znver4, ..."), cl::cat(category)};
-  Text sm{cl::location(options.sm), "sm", cl::value_desc("list"),
-          cl::desc("GPUs: 80, 86, 89, 90, 90a, ..."), cl::cat(category)};
+  cl::opt<std::string> sm{"sm", cl::value_desc("list"),
+                          cl::desc("GPUs: 80, 86, 89, 90, 90a, ..."),
+                          cl::cat(category)};
   Text ptxas{cl::location(options.ptxas), "ptxas", cl::value_desc("file"),
              cl::desc("NVIDIA's assembler, or none; default: found"),
              cl::cat(category)};

@@ -19,6 +19,8 @@ int main(int argc, char **argv) {
   Flags flags;
   cl::HideUnrelatedOptions(flags.category);
   cl::ParseCommandLineOptions(argc, argv, "attention compiler\n");
+  if (flags.sm.getNumOccurrences())
+    flags.options.sm = flags.sm;
   flags.options.progress = llvm::errs().is_displayed();
 
   mlir::DialectRegistry registry;

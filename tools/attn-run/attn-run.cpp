@@ -17,6 +17,18 @@ using namespace llvm;
 using attn::run::CommandLine;
 using attn::run::Options;
 
+/// What the values alone do not show: options that were given for nothing.
+static Error checkGiven(const CommandLine &line) {
+  if (!line.options.predict.empty())
+    return Error::success();
+  if (line.predict.getNumOccurrences())
+    return createStringError(
+        "--predict: expected a machine, got an empty name");
+  if (line.predictBlocks.getNumOccurrences())
+    return createStringError("expected --predict with --predict-blocks");
+  return Error::success();
+}
+
 int main(int argc, char **argv) {
   InitLLVM init(argc, argv);
   // libLLVM brings options of its own, --threads among them.
@@ -42,9 +54,11 @@ int main(int argc, char **argv) {
     std::string self = sys::fs::getMainExecutable(argv[0], (void *)&main);
     options.compiler = (sys::path::parent_path(self) + "/attn-compile").str();
   }
-  if (Error error = attn::run::run(options)) {
-    WithColor::error(errs(), "attn-run") << toString(std::move(error)) << "\n";
-    return 1;
-  }
-  return 0;
+  Error error = checkGiven(line);
+  if (!error)
+    error = attn::run::run(options);
+  if (!error)
+    return 0;
+  WithColor::error(errs(), "attn-run") << toString(std::move(error)) << "\n";
+  return 1;
 }

@@ -11,14 +11,16 @@
 #include "attn/Emit/Emit.h"
 #include "attn/Pipelines/Phases.h"
 
+#include <optional>
+
 namespace mlir::attn {
 
 struct CompileOptions {
   std::string input, output;
   std::string target = "cpu";
   std::string cpu = "native";
-  /// Architectures of GPUs, as `80,90a`.
-  std::string sm = "80,90a";
+  /// Architectures of GPUs, as `80,90a`, which they are unless given.
+  std::optional<std::string> sm;
   /// The assembler for kernels; empty to look for it.
   std::string ptxas;
   /// Whether a library carries its kernels as LLVM IR, for simulation.

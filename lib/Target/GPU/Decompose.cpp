@@ -61,9 +61,10 @@ void Decompose::runOnOperation() {
     remark::missed(op->getLoc(), remark::RemarkOpts::name("NoKernel")
                                      .category(DEBUG_TYPE)
                                      .function(getOperation().getName()))
-        << op->getName().getStringRef()
-        << " has no kernel for GPUs; it runs as linear algebra, with all its "
-           "intermediate values in memory";
+        << remark::reason("{0} has no kernel for GPUs: {1}; it runs as linear "
+                          "algebra, with all its intermediate values in memory",
+                          op->getName().getStringRef(),
+                          nvvm::findKernelObstacle(op));
     if (failed(replaceByDecomposition(rewriter, op)))
       return signalPassFailure();
     ++numDecomposed;

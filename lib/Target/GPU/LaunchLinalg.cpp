@@ -10,6 +10,8 @@
 
 #include "PointEmitter.h"
 
+#include "attn/Target/NVVM/Kernels.h"
+
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
@@ -21,6 +23,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/SCF/Transforms/Transforms.h"
+#include "mlir/IR/Remarks.h"
 
 #define DEBUG_TYPE "attn-gpu-launch-linalg"
 
@@ -43,6 +46,7 @@ struct LaunchLinalg : attn::impl::AttnGPULaunchLinalgPassBase<LaunchLinalg> {
 private:
   LogicalResult makeSequential();
   LogicalResult launch(linalg::LinalgOp op);
+  void remarkOn(linalg::LinalgOp op, bool isBlock);
   void launchStore(memref::StoreOp store);
   void recordFailures();
 };
@@ -91,6 +95,35 @@ static OpFoldResult countTasks(OpBuilder &builder, linalg::LinalgOp op,
   return count;
 }
 
+/// Says why an operation has no kernel of its own. Of products that are known
+/// to be some, attn-nvvm-launch-products has said it.
+void LaunchLinalg::remarkOn(linalg::LinalgOp op, bool isBlock) {
+  auto options = [&](StringRef name) {
+    return remark::RemarkOpts::name(name)
+        .category(DEBUG_TYPE)
+        .function(getOperation().getName());
+  };
+  if (isBlock) {
+    if (!nvvm::addsProducts(op))
+      remark::missed(op.getLoc(), options("NoTensorCores"))
+          << remark::reason("{0} runs with 16 elements a thread: it does not "
+                            "add up products of two inputs",
+                            op->getName().getStringRef());
+    return;
+  }
+  std::string reason = findRowObstacle(op);
+  if (reason.empty())
+    return;
+  auto say = [&](auto remark) {
+    remark << remark::reason("{0} runs with one thread an element: {1}",
+                             op->getName().getStringRef(), reason);
+  };
+  if (op.getNumReductionLoops() == 0)
+    say(remark::analysis(op.getLoc(), options("ThreadPerElement")));
+  else
+    say(remark::missed(op.getLoc(), options("ThreadPerElement")));
+}
+
 LogicalResult LaunchLinalg::launch(linalg::LinalgOp op) {
   if (failed(checkPlaces(op)))
     return failure();
@@ -99,6 +132,7 @@ LogicalResult LaunchLinalg::launch(linalg::LinalgOp op) {
   SmallVector<Range> ranges = op.createLoopRanges(builder, loc);
   std::optional<PointBlock> block = findPointBlock(op);
   bool byRow = !block && isRowReduction(op);
+  remarkOn(op, block.has_value());
   int64_t perBlock = byRow ? PointBlock::kWarps : kThreads;
   auto constant = [&](int64_t value) -> Value {
     return arith::ConstantIndexOp::create(builder, loc, value);

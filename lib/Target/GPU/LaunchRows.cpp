@@ -61,8 +61,19 @@ public:
 private:
   using Places = SmallVector<int64_t>; ///< row dimension by position, or -1
 
+  /// A buffer that a step reads or writes.
+  struct Access {
+    Value memref, root;
+    Places places;
+    bool isWhole; ///< whether it goes by all row dimensions
+    bool isInit;
+  };
+
   Places placesOf(OpOperand &operand, ArrayRef<unsigned> rowDims) const;
   bool isWhole(const Places &places, size_t numRowDims) const;
+  SmallVector<Access> accessesOf(linalg::LinalgOp op,
+                                 ArrayRef<unsigned> rowDims) const;
+  bool fits(ArrayRef<Access> accesses) const;
   bool add(linalg::LinalgOp op, ArrayRef<unsigned> rowDims);
 
   SmallVector<Step> steps;
@@ -114,48 +125,57 @@ bool RowChain::isWhole(const Places &places, size_t numRowDims) const {
          static_cast<int64_t>(numRowDims);
 }
 
-bool RowChain::add(linalg::LinalgOp op, ArrayRef<unsigned> rowDims) {
-  for (OpOperand &init : op.getDpsInitsMutable())
-    if (!isWhole(placesOf(init, rowDims), rowDims.size()))
-      return false;
+SmallVector<RowChain::Access>
+RowChain::accessesOf(linalg::LinalgOp op, ArrayRef<unsigned> rowDims) const {
+  SmallVector<Access> accesses;
   for (OpOperand &operand : op->getOpOperands()) {
     Value memref = operand.get();
     if (!isa<MemRefType>(memref.getType()))
       continue;
-    Value root = nvvm::rootOf(memref);
     Places places = placesOf(operand, rowDims);
-    auto known = aligned.find(memref);
-    bool isAligned = isWhole(places, rowDims.size()) &&
-                     (known == aligned.end() || known->second == places);
-    bool isOther = seen.contains(root) && seen.lookup(root) != memref;
-    bool isInit = op.isDpsInit(&operand);
-    if ((!isAligned || isOther) && (isInit || written.contains(root)))
+    accesses.push_back({memref, nvvm::rootOf(memref), places,
+                        isWhole(places, rowDims.size()),
+                        op.isDpsInit(&operand)});
+  }
+  return accesses;
+}
+
+/// Whether a step may follow those that there are.
+bool RowChain::fits(ArrayRef<Access> accesses) const {
+  for (const Access &one : accesses) {
+    auto known = aligned.find(one.memref);
+    bool isAligned =
+        one.isWhole && (known == aligned.end() || known->second == one.places);
+    bool isOther =
+        seen.contains(one.root) && seen.lookup(one.root) != one.memref;
+    if ((!isAligned || isOther) && (one.isInit || written.contains(one.root)))
       return false;
-    if (isInit && scattered.contains(root))
+    if (!one.isInit)
+      continue;
+    // An init is no other operand's scattered buffer either.
+    if (!one.isWhole || scattered.contains(one.root) ||
+        llvm::any_of(accesses, [&](const Access &input) {
+          return !input.isInit && input.root == one.root &&
+                 (input.memref != one.memref || input.places != one.places);
+        }))
       return false;
   }
-  // An init is no other operand's scattered buffer either.
-  for (OpOperand &init : op.getDpsInitsMutable())
-    for (OpOperand *input : op.getDpsInputOperands())
-      if (isa<MemRefType>(input->get().getType()) &&
-          nvvm::rootOf(input->get()) == nvvm::rootOf(init.get()) &&
-          (input->get() != init.get() ||
-           placesOf(*input, rowDims) != placesOf(init, rowDims)))
-        return false;
-  for (OpOperand &operand : op->getOpOperands()) {
-    Value memref = operand.get();
-    if (!isa<MemRefType>(memref.getType()))
-      continue;
-    Value root = nvvm::rootOf(memref);
-    Places places = placesOf(operand, rowDims);
-    if (isWhole(places, rowDims.size()) && !seen.contains(root)) {
-      aligned[memref] = places;
-      seen[root] = memref;
-    } else if (aligned.lookup(memref) != places) {
-      scattered.insert(root);
+  return true;
+}
+
+bool RowChain::add(linalg::LinalgOp op, ArrayRef<unsigned> rowDims) {
+  SmallVector<Access> accesses = accessesOf(op, rowDims);
+  if (!fits(accesses))
+    return false;
+  for (const Access &one : accesses) {
+    if (one.isWhole && !seen.contains(one.root)) {
+      aligned[one.memref] = one.places;
+      seen[one.root] = one.memref;
+    } else if (aligned.lookup(one.memref) != one.places) {
+      scattered.insert(one.root);
     }
-    if (op.isDpsInit(&operand))
-      written.insert(root);
+    if (one.isInit)
+      written.insert(one.root);
   }
   steps.push_back({op, SmallVector<unsigned>(rowDims)});
   return true;

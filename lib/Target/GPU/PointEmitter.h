@@ -31,6 +31,8 @@ std::optional<PointBlock> findPointBlock(linalg::LinalgOp op);
 /// Whether a warp for a result reads memory in the order of its lanes where a
 /// thread for a result would not.
 bool isRowReduction(linalg::LinalgOp op);
+/// Why it does not, or nothing.
+std::string findRowObstacle(linalg::LinalgOp op);
 
 class PointEmitter {
 public:

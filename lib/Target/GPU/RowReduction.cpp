@@ -14,6 +14,7 @@
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
 using namespace mlir::attn;
@@ -53,17 +54,20 @@ static Value shuffle(OpBuilder &b, Location loc, Value x, int32_t mask) {
   return arith::BitcastOp::create(b, loc, b.getF64Type(), both);
 }
 
-bool mlir::attn::isRowReduction(linalg::LinalgOp op) {
+std::string mlir::attn::findRowObstacle(linalg::LinalgOp op) {
   SmallVector<unsigned> reductions;
   op.getReductionDims(reductions);
   bool isChecked = false;
   op->walk([&](cf::AssertOp) { isChecked = true; });
-  if (reductions.empty() || isChecked)
-    return false;
+  if (reductions.empty())
+    return "nothing is reduced";
+  if (isChecked)
+    return "its body has an assertion";
   unsigned inner = reductions.back();
   int64_t extent = op.getStaticLoopRanges()[inner];
   if (!ShapedType::isDynamic(extent) && extent < PointBlock::kLanes)
-    return false;
+    return llvm::formatv(
+        "{0} elements are reduced, fewer than a warp has lanes", extent);
   bool hasNeighbours =
       llvm::any_of(op.getDpsInputOperands(), [&](OpOperand *input) {
         auto type = dyn_cast<MemRefType>(input->get().getType());
@@ -73,11 +77,20 @@ bool mlir::attn::isRowReduction(linalg::LinalgOp op) {
                    getAffineDimExpr(inner, op->getContext());
       });
   if (!hasNeighbours)
-    return false;
+    return llvm::formatv("no input has the elements of reduced dimension d{0} "
+                         "side by side",
+                         inner);
   for (int64_t i = 0; i < op.getNumDpsInits(); ++i)
     if (!findCombiner(op, i))
-      return false;
-  return true;
+      return llvm::formatv(
+          "result {0} is not combined by one operation of f32, "
+          "f64 or i32 that has a neutral element",
+          i);
+  return "";
+}
+
+bool mlir::attn::isRowReduction(linalg::LinalgOp op) {
+  return findRowObstacle(op).empty();
 }
 
 void PointEmitter::emitRow(Value flat, Value lane) {

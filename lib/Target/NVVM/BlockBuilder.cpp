@@ -15,31 +15,27 @@ using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::nvvm;
 
-Value BlockBuilder::scratch(int64_t rows, int64_t columns) {
+Value BlockBuilder::takeShared(int64_t rows, int64_t columns, Type element) {
   auto space = gpu::AddressSpaceAttr::get(
       b.getContext(), gpu::GPUDialect::getWorkgroupAddressSpace());
-  int64_t pitch = rows == 1 ? columns : columns + 4;
-  auto type = MemRefType::get({rows, pitch}, b.getF32Type(),
+  auto type = MemRefType::get({rows, columns}, element,
                               MemRefLayoutAttrInterface(), space);
   Value result = memref::ViewOp::create(b, loc, type, kernel.dynamicShared,
                                         index(sharedOffset), ValueRange());
-  sharedOffset += llvm::alignTo(rows * pitch * 4, 16);
+  int64_t bytes = rows * columns * element.getIntOrFloatBitWidth() / 8;
+  sharedOffset += llvm::alignTo(bytes, 16);
   kernel.requireShared(sharedOffset);
   return result;
+}
+
+Value BlockBuilder::scratch(int64_t rows, int64_t columns) {
+  return takeShared(rows, rows == 1 ? columns : columns + 4, b.getF32Type());
 }
 
 Value BlockBuilder::scratch(int64_t elements) { return scratch(1, elements); }
 
 Value BlockBuilder::counters(int64_t rows, int64_t columns) {
-  auto space = gpu::AddressSpaceAttr::get(
-      b.getContext(), gpu::GPUDialect::getWorkgroupAddressSpace());
-  auto type = MemRefType::get({rows, columns}, b.getI32Type(),
-                              MemRefLayoutAttrInterface(), space);
-  Value result = memref::ViewOp::create(b, loc, type, kernel.dynamicShared,
-                                        index(sharedOffset), ValueRange());
-  sharedOffset += llvm::alignTo(rows * columns * 4, 16);
-  kernel.requireShared(sharedOffset);
-  return result;
+  return takeShared(rows, columns, b.getI32Type());
 }
 
 void BlockBuilder::forEach(ArrayRef<Value> extents,

@@ -72,6 +72,7 @@ public:
   Value loadInBounds(Value memref, ValueRange at, ValueRange extents);
 
 private:
+  Value takeShared(int64_t rows, int64_t columns, Type element);
   SmallVector<Accumulator> multiplyTerm(const ProductTerm &term, Value row,
                                         Value column,
                                         SmallVector<Accumulator> sums);

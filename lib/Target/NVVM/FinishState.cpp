@@ -7,11 +7,10 @@
 //===----------------------------------------------------------------------===//
 
 #include "Kernel.h"
+#include "Numbers.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
-
-#include <limits>
 
 using namespace mlir;
 using namespace mlir::attn;
@@ -19,7 +18,6 @@ using namespace mlir::attn::nvvm;
 
 namespace {
 constexpr double kLn2 = 0.6931471805599453;
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 class FinalizeEmitter {
 public:

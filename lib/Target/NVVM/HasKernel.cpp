@@ -11,6 +11,7 @@
 #include "ScoreModifier.h"
 
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
 using namespace mlir::attn;
@@ -23,36 +24,70 @@ constexpr int64_t kMostColumns = 256;
 constexpr int64_t kMostRelativeBytes = 512;
 /// Features of 16 rows that fit in the shared memory of every architecture.
 constexpr int64_t kMostFeatures = 512;
-
 /// Rounds whose codes fit in shared memory beside the widest heads.
 constexpr int64_t kMostRounds = 64;
-
-bool isFloat(Type type) {
-  Type element = getElementTypeOrSelf(type);
-  return element.isF16() || element.isBF16() || element.isF32();
-}
 
 int64_t columnsOf(Value operand) {
   return cast<ShapedType>(operand.getType()).getShape().back();
 }
 
-/// Whether the rows of positions that a tile meets fit in shared memory.
-bool fitsRelative(AttentionOp op) {
+/// Collects the first reason why an operation has no kernel.
+class Obstacle {
+public:
+  Obstacle &elements(StringRef name, Value operand) {
+    Type element = getElementTypeOrSelf(operand.getType());
+    if (!element.isF16() && !element.isBF16() && !element.isF32())
+      note("{0} has elements of {1}, kernels take f16, bf16 and f32", name,
+           element);
+    return *this;
+  }
+  Obstacle &atMost(StringRef what, int64_t count, int64_t most) {
+    if (ShapedType::isDynamic(count))
+      note("{0} are not known, kernels take at most {1}", what, most);
+    else if (count > most)
+      note("{0} are {1}, kernels take at most {2}", what, count, most);
+    return *this;
+  }
+  /// A score_mod or a feature.
+  Obstacle &arithmetic(StringRef name, Region &region) {
+    if (Operation *culprit = findUnsupported(region))
+      note("{0} has '{1}', kernels take arithmetic alone", name,
+           culprit->getName().getStringRef());
+    return *this;
+  }
+  Obstacle &heads(Value key, Value value) {
+    return elements("key", key)
+        .elements("value", value)
+        .atMost("columns of key", columnsOf(key), kMostColumns)
+        .atMost("columns of value", columnsOf(value), kMostColumns);
+  }
+  std::string take() { return std::move(reason); }
+
+private:
+  template <typename... Ts> void note(const char *format, const Ts &...parts) {
+    if (reason.empty())
+      reason = llvm::formatv(format, parts...).str();
+  }
+
+  std::string reason;
+};
+
+std::string findObstacle(AttentionOp op) {
+  Obstacle obstacle;
+  obstacle.heads(op.getKey(), op.getValue())
+      .arithmetic("score_mod", op.getScoreMod());
+  if (!op.getRelative())
+    return obstacle.take();
   int64_t bytes =
       getElementTypeOrSelf(op.getKey().getType()).getIntOrFloatBitWidth() / 8;
-  return !op.getRelative() ||
-         std::max(columnsOf(op.getKey()), columnsOf(op.getValue())) * bytes <=
-             kMostRelativeBytes;
+  int64_t columns = std::max(columnsOf(op.getKey()), columnsOf(op.getValue()));
+  return obstacle
+      .atMost("bytes of a row beside relative", columns * bytes,
+              kMostRelativeBytes)
+      .take();
 }
 
-bool hasAttentionKernel(AttentionOp op) {
-  return fitsRelative(op) && !findUnsupported(op.getScoreMod()) &&
-         isFloat(op.getKey().getType()) && isFloat(op.getValue().getType()) &&
-         columnsOf(op.getKey()) <= kMostColumns &&
-         columnsOf(op.getValue()) <= kMostColumns;
-}
-
-bool hasLinearKernel(LinearAttentionOp op) {
+std::string findObstacle(LinearAttentionOp op) {
   int64_t features = columnsOf(op.getKey());
   if (op.getProjection()) {
     auto type = cast<ShapedType>(op.getProjection().getType());
@@ -60,47 +95,63 @@ bool hasLinearKernel(LinearAttentionOp op) {
     if (op.getFeatureMap() == FeatureMap::SoftmaxHyperbolic)
       features *= 2;
   }
-  return !findUnsupported(op.getFeature()) && isFloat(op.getKey().getType()) &&
-         features <= kMostFeatures && columnsOf(op.getValue()) <= kMostColumns;
+  return Obstacle()
+      .elements("key", op.getKey())
+      .atMost("features", features, kMostFeatures)
+      .atMost("columns of value", columnsOf(op.getValue()), kMostColumns)
+      .arithmetic("feature", op.getFeature())
+      .take();
 }
 
-/// Which modes have kernels is for attn-tile-lsh to say.
-bool hasLshKernel(LshAttentionOp op) {
-  return static_cast<int64_t>(op.getRounds()) <= kMostRounds &&
-         !findUnsupported(op.getScoreMod()) && isFloat(op.getX().getType()) &&
-         isFloat(op.getValue().getType()) &&
-         op.getStaticExtent(LshAttentionOp::kHeadSize) <= kMostColumns &&
-         op.getStaticExtent(LshAttentionOp::kValueSize) <= kMostColumns;
+/// Of LSH attention; which modes have kernels is for the passes that tile them
+/// to say.
+template <typename OpTy> Obstacle checkSorted(OpTy op) {
+  Obstacle obstacle;
+  obstacle.atMost("rounds", static_cast<int64_t>(op.getRounds()), kMostRounds)
+      .atMost("columns of a head", op.getStaticExtent(OpTy::kHeadSize),
+              kMostColumns)
+      .atMost("columns of value", op.getStaticExtent(OpTy::kValueSize),
+              kMostColumns)
+      .elements("value", op.getValue())
+      .arithmetic("score_mod", op.getScoreMod());
+  return obstacle;
 }
 
-bool hasAsymmetricKernel(AsymmetricLshAttentionOp op) {
-  using D = AsymmetricLshAttentionOp;
-  return static_cast<int64_t>(op.getRounds()) <= kMostRounds &&
-         !findUnsupported(op.getScoreMod()) &&
-         isFloat(op.getQuery().getType()) && isFloat(op.getKey().getType()) &&
-         isFloat(op.getValue().getType()) &&
-         op.getStaticExtent(D::kHeadSize) <= kMostColumns &&
-         op.getStaticExtent(D::kValueSize) <= kMostColumns;
+std::string findObstacle(LinearStepOp op) {
+  if (!op.hasHeads())
+    return "query has no heads";
+  return Obstacle()
+      .elements("key", op.getKey())
+      .arithmetic("feature", op.getFeature())
+      .take();
 }
 } // namespace
 
-bool attn::nvvm::hasKernel(Operation *op) {
-  return TypeSwitch<Operation *, bool>(op)
-      .Case([](AttentionOp one) { return hasAttentionKernel(one); })
-      .Case([](LinearAttentionOp one) { return hasLinearKernel(one); })
-      .Case([](LshAttentionOp one) { return hasLshKernel(one); })
-      .Case(
-          [](AsymmetricLshAttentionOp one) { return hasAsymmetricKernel(one); })
-      .Case([](LinearStepOp one) {
-        return one.hasHeads() && isFloat(one.getKey().getType()) &&
-               !findUnsupported(one.getFeature());
+std::string attn::nvvm::findKernelObstacle(Operation *op) {
+  return TypeSwitch<Operation *, std::string>(op)
+      .Case<AttentionOp, LinearAttentionOp, LinearStepOp>(
+          [](auto one) { return findObstacle(one); })
+      .Case([](LshAttentionOp one) {
+        return checkSorted(one).elements("x", one.getX()).take();
+      })
+      .Case([](AsymmetricLshAttentionOp one) {
+        return checkSorted(one)
+            .elements("query", one.getQuery())
+            .elements("key", one.getKey())
+            .take();
       })
       .Case([](LowRankAttentionOp one) {
-        return isFloat(one.getKey().getType()) &&
-               columnsOf(one.getKey()) <= kMostColumns &&
-               columnsOf(one.getValue()) <= kMostColumns;
+        return Obstacle().heads(one.getKey(), one.getValue()).take();
       })
-      .Default([](Operation *) { return false; });
+      // Attention reads through it.
+      .Case([](GatherPagesOp) { return std::string(); })
+      .Default([](Operation *) {
+        return std::string("no kernel is made for this operation");
+      });
+}
+
+bool attn::nvvm::hasKernel(Operation *op) {
+  return findKernelObstacle(op).empty();
 }
 
 LogicalResult attn::nvvm::verifyOnline(OnlineAttentionOp op) {

@@ -10,6 +10,7 @@
 #include "BlockBuilder.h"
 #include "Launch.h"
 #include "Lsh.h"
+#include "Numbers.h"
 #include "Staging.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -25,8 +26,6 @@ using namespace mlir::attn;
 using namespace mlir::attn::nvvm;
 
 namespace {
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
 /// What a lane knows of one of its two rows: a projection and its column, as
 /// f32 and i32, for the largest and for the smallest.
 struct Extremes {

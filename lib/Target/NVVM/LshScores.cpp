@@ -7,21 +7,15 @@
 //===----------------------------------------------------------------------===//
 
 #include "LshChunks.h"
+#include "Numbers.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/IRMapping.h"
 
-#include <limits>
-
 using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::nvvm;
-
-namespace {
-constexpr double kLog2E = 1.4426950408889634;
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-} // namespace
 
 Value ChunkEmitter::loadPair(const Step &step, int64_t at, int64_t n,
                              Type element) {

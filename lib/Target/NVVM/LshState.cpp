@@ -7,18 +7,16 @@
 //===----------------------------------------------------------------------===//
 
 #include "LshChunks.h"
+#include "Numbers.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
-
-#include <limits>
 
 using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::nvvm;
 
 namespace {
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kLn2 = 0.6931471805599453;
 } // namespace
 

@@ -74,7 +74,8 @@ private:
       remark::missed(op.getLoc(), remark::RemarkOpts::name("NoTensorCores")
                                       .category(DEBUG_TYPE)
                                       .function(getOperation().getName()))
-          << "a product stays off the tensor cores: " << reason;
+          << remark::reason("a product stays off the tensor cores: {0}",
+                            reason);
     return product;
   }
 };

@@ -10,6 +10,7 @@
 #include "Launch.h"
 #include "LinearStream.h"
 #include "Lsh.h"
+#include "PagedRows.h"
 #include "ScoreModifier.h"
 #include "WarpGroups.h"
 
@@ -291,6 +292,8 @@ void Launcher::buildLaunch(ArrayRef<Value> bounds, Value tasks) {
       b, loc, tasks, one, one, index(kernel.at.threads()), one, one,
       /*dynamicSharedMemorySize=*/
       arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(0)));
+  if (llvm::none_of(ops, isTile))
+    launch.setFunctionAttr(FlatSymbolRefAttr::get(b.getContext(), "scatter"));
   Operation *sharedSize = launch.getDynamicSharedMemorySize().getDefiningOp();
   Block &body = launch.getBody().front();
   b.setInsertionPointToStart(&body);
@@ -393,20 +396,36 @@ struct LaunchTilesPass
       });
     SmallVector<scf::ForallOp> loops;
     getOperation().walk<WalkOrder::PreOrder>([&](scf::ForallOp loop) {
-      if (!hasTiles(loop))
+      if (!hasTiles(loop) && !isScatter(loop))
         return WalkResult::advance();
       loops.push_back(loop);
       return WalkResult::skip();
     });
+    // All before the first launch, which nothing is known of.
+    for (scf::ForallOp loop : loops)
+      findPages(loop);
     for (scf::ForallOp loop : loops)
       if (failed(launch(loop)))
         return signalPassFailure();
+    erasePagedCopies(getOperation());
     if (failed(launchSorted()))
       return signalPassFailure();
   }
 
   F32Products products() const {
     return tf32 ? F32Products::One : F32Products::Three;
+  }
+
+  void findPages(scf::ForallOp loop) {
+    std::string reason;
+    markPaged(loop, reason);
+    if (!reason.empty())
+      remark::missed(loop.getLoc(), remark::RemarkOpts::name("CopiedPages")
+                                        .category(DEBUG_TYPE)
+                                        .function(getOperation().getName()))
+          << remark::reason("rows in pages are copied in front of the kernel "
+                            "that reads them: {0}",
+                            reason);
   }
 
   /// The operations of sorted attention, which are about all tiles at once.

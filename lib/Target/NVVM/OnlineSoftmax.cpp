@@ -127,14 +127,19 @@ void OnlineEmitter::stageQuery(bool isRelative) {
 
 /// Keys [firstKey, firstKey + keyTile).
 void OnlineEmitter::stageKeys(Value firstKey) {
-  stageConsecutive(f, keys(), keyRows(), firstKey, numKeys);
+  if (enterTile(pagedKeys, firstKey))
+    stage(f, keys(), keyRows(), [&](Value row) {
+      return keyOrigin(firstKey, row, /*isValue=*/false);
+    });
+  else
+    stageConsecutive(f, keys(), keyRows(), firstKey, numKeys);
   commitStaging(f);
 }
 
 /// The same of values; those of keys that are not valid become zero: 0 * NaN
 /// must not escape.
 void OnlineEmitter::stageValues(Value firstKey) {
-  if (op.getKeyValid())
+  if (enterTile(pagedValues, firstKey) || op.getKeyValid())
     stage(f, values(), valueRows(), [&](Value row) {
       return keyOrigin(firstKey, row, /*isValue=*/true);
     });

@@ -47,13 +47,17 @@ struct Product {
 /// kernel cannot do, `reason` says why.
 std::optional<Product> matchProduct(linalg::LinalgOp op, std::string &reason);
 
-/// The tile of a block and of each of its warps.
+/// The tile of a block and of each of its warps. Warps of different slices have
+/// the same rows and columns, and each a part of every step of the depth.
 struct ProductTile {
   int64_t rows, columns, warpRows, warpColumns;
-  int64_t depth = 0, stages = 0;
+  int64_t slices = 1;
+  int64_t depth = 0, stages = 0; ///< of a step; steps in shared memory
 
   int64_t warpsAcross() const { return columns / warpColumns; }
-  int64_t warps() const { return rows / warpRows * warpsAcross(); }
+  int64_t warpsOfSlice() const { return rows / warpRows * warpsAcross(); }
+  int64_t warps() const { return slices * warpsOfSlice(); }
+  int64_t sliceDepth() const { return depth / slices; }
 };
 
 /// The tile for which a model expects the shortest time; `isTwofold`: of two

@@ -3,7 +3,8 @@
 //
 // A block has a tile of the output, each of its warps a part of that in
 // registers. Steps of the depth pass through shared memory, some of which are
-// on their way while one is worked on.
+// on their way while one is worked on. Where there are too few tiles for a
+// device, warps share a step, and add up what they have at the end.
 //
 //===----------------------------------------------------------------------===//
 
@@ -14,6 +15,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
 using namespace mlir::attn;
@@ -47,6 +49,8 @@ private:
                      ProductPanel &panel, Value base, int64_t step,
                      MutableArrayRef<Value> sums);
   SmallVector<Value> multiplyAll(FragmentBuilder &f);
+  Value partAt(FragmentBuilder &f, Value slice, int64_t part);
+  SmallVector<Value> addSlices(FragmentBuilder &f, ValueRange sums);
   void finish(FragmentBuilder &f, ValueRange sums);
 
   int64_t rowFragments() const {
@@ -75,6 +79,7 @@ private:
   ProductPlace place;
   Value batch, rows, columns, innerSteps, steps; ///< flat extents
   Value firstRow, firstColumn, warpRow, warpColumn;
+  Value slice, warpInSlice; ///< if there are several
   std::optional<ProductPanel> left;
   SmallVector<ProductPanel, 0> right; ///< one for each product
 };
@@ -134,9 +139,13 @@ void ProductLauncher::buildLaunch(Value tasks) {
 void ProductLauncher::placeWarp(gpu::LaunchOp launch) {
   placeThread(b, loc, launch, at);
   IndexMath math(b, loc);
-  Value across = math.index(tile.warpsAcross());
-  Value down = b.createOrFold<arith::DivUIOp>(loc, at.warp, across),
-        along = b.createOrFold<arith::RemUIOp>(loc, at.warp, across);
+  auto split = [&](Value x, int64_t by) {
+    Value divisor = math.index(by);
+    return std::pair(b.createOrFold<arith::DivUIOp>(loc, x, divisor),
+                     b.createOrFold<arith::RemUIOp>(loc, x, divisor));
+  };
+  std::tie(slice, warpInSlice) = split(at.warp, tile.warpsOfSlice());
+  auto [down, along] = split(warpInSlice, tile.warpsAcross());
   warpRow = math.mul(down, tile.warpRows);
   warpColumn = math.mul(along, tile.warpColumns);
 }
@@ -204,17 +213,27 @@ SmallVector<Value> ProductLauncher::multiplyStep(FragmentBuilder &f, Value slot,
                                                  ValueRange sums) {
   SmallVector<Value> next(sums);
   Value base = f.offset(at.shared, slot);
+  auto ownPart = [&](ProductPanel &panel, Value begin) {
+    return tile.slices == 1
+               ? begin
+               : panel.sliceAt(begin, f.mul(slice, tile.sliceDepth()));
+  };
+  Value leftBase = ownPart(*left, base);
+  SmallVector<Value> rightBases;
+  int64_t from = left->bytes();
+  for (ProductPanel &panel : right) {
+    rightBases.push_back(ownPart(panel, f.offset(base, from)));
+    from += panel.bytes();
+  }
   for (int64_t step = 0;
-       step < tile.depth / FragmentBuilder::depthOf(p.compute()); ++step) {
+       step < tile.sliceDepth() / FragmentBuilder::depthOf(p.compute());
+       ++step) {
     SmallVector<Operand> rowsOf;
     for (int64_t m = 0; m < rowFragments(); ++m)
-      rowsOf.push_back(left->loadLeft(base, warpRow, 16 * m, step));
-    int64_t from = left->bytes();
-    for (auto [number, panel] : llvm::enumerate(right)) {
-      auto sumsOf = MutableArrayRef(next).slice(number * numSums(), numSums());
-      multiplyPanel(f, rowsOf, panel, f.offset(base, from), step, sumsOf);
-      from += panel.bytes();
-    }
+      rowsOf.push_back(left->loadLeft(leftBase, warpRow, 16 * m, step));
+    for (auto [number, panel] : llvm::enumerate(right))
+      multiplyPanel(f, rowsOf, panel, rightBases[number], step,
+                    MutableArrayRef(next).slice(number * numSums(), numSums()));
   }
   return next;
 }
@@ -272,6 +291,44 @@ SmallVector<Value> ProductLauncher::multiplyAll(FragmentBuilder &f) {
   return carried;
 }
 
+/// Where a lane puts sums 4 part to 4 part + 3 of a slice: the lanes of a warp
+/// side by side, in the memory of steps that are done.
+Value ProductLauncher::partAt(FragmentBuilder &f, Value slice, int64_t part) {
+  int64_t parts = static_cast<int64_t>(right.size()) * numSums() / 4;
+  Value warp = f.add(f.mul(slice, tile.warpsOfSlice()), warpInSlice);
+  Value place = f.add(f.mul(f.add(f.mul(warp, parts), part), f.lanes), at.lane);
+  return f.offset(at.shared, f.mul(place, 16));
+}
+
+/// The sums of all slices, in their order, for the first; the others' own.
+SmallVector<Value> ProductLauncher::addSlices(FragmentBuilder &f,
+                                              ValueRange sums) {
+  auto type = VectorType::get({4}, f.b.getF32Type());
+  int64_t parts = static_cast<int64_t>(sums.size()) / 4;
+  f.barrier();
+  f.ifThen(f.less(f.index(0), slice), [&] {
+    for (int64_t part = 0; part < parts; ++part) {
+      Value four = vector::FromElementsOp::create(f.b, f.loc, type,
+                                                  sums.slice(4 * part, 4));
+      LLVM::StoreOp::create(f.b, f.loc, four, partAt(f, slice, part), 16);
+    }
+  });
+  f.barrier();
+  Value isFirst = f.compare(arith::CmpIPredicate::eq, slice, f.index(0));
+  return f.ifElse(isFirst, sums, [&] {
+    SmallVector<Value> all(sums);
+    for (int64_t other = 1; other < tile.slices; ++other)
+      for (int64_t part = 0; part < parts; ++part) {
+        Value four = f.loadShared(partAt(f, f.index(other), part), type);
+        for (int64_t i = 0; i < 4; ++i) {
+          Value &sum = all[4 * part + i];
+          sum = f.addf(sum, vector::ExtractOp::create(f.b, f.loc, four, i));
+        }
+      }
+    return all;
+  });
+}
+
 void ProductLauncher::finish(FragmentBuilder &f, ValueRange sums) {
   ProductEpilogue epilogue(f, group, place);
   Value upper = f.add(f.add(firstRow, warpRow), at.group),
@@ -305,7 +362,14 @@ void ProductLauncher::finish(FragmentBuilder &f, ValueRange sums) {
     }
 }
 
-void ProductLauncher::emit(FragmentBuilder &f) { finish(f, multiplyAll(f)); }
+void ProductLauncher::emit(FragmentBuilder &f) {
+  SmallVector<Value> sums = multiplyAll(f);
+  if (tile.slices == 1)
+    return finish(f, sums);
+  sums = addSlices(f, sums);
+  Value isFirst = f.compare(arith::CmpIPredicate::eq, slice, f.index(0));
+  f.ifThen(isFirst, [&] { finish(f, sums); });
+}
 
 void attn::nvvm::launchProduct(const ProductGroup &group,
                                F32Products products) {

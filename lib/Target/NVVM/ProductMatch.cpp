@@ -183,64 +183,131 @@ std::optional<Product> attn::nvvm::matchProduct(linalg::LinalgOp op,
 namespace {
 /// What the model takes a device for: multiprocessors, products of 16 bits a
 /// clock and bytes of shared memory a clock of each, and clocks that a step of
-/// a block takes when nothing overlaps it.
+/// a block takes when nothing overlaps it: of factors from the cache, and of
+/// those that few rows multiply, which are read once and so from memory, 700
+/// clocks away with three steps under way.
 constexpr double kProcessors = 108, kProducts = 1024, kSharedBytes = 128,
-                 kLatency = 120;
+                 kCacheLatency = 120, kMemoryLatency = 240;
+/// Rows of one fragment, for which it pays that warps share the depth.
+constexpr double kFewRows = 16;
 /// Rows that a dynamic extent is taken for.
 constexpr int64_t kUnknownExtent = 2048;
 constexpr int64_t kStepDepth = 32;
+/// Shared memory of a block that every architecture has.
+constexpr int64_t kSharedOfBlock = 99 * 1024;
 } // namespace
 
-/// Clocks that a multiprocessor takes for 32 of the depth of all its blocks.
-static double estimate(const ProductTile &tile, int64_t bytes, double batch,
-                       double rows, double columns) {
-  auto whole = [](double x, int64_t y) { return std::ceil(x / double(y)); };
-  double blocks = batch * whole(rows, tile.rows) * whole(columns, tile.columns);
-  double own = std::ceil(blocks / kProcessors);
-  // Three products of half the rate and half the depth.
-  double work = double(tile.rows * tile.columns) * kStepDepth / kProducts *
-                (bytes == 4 ? 6 : 1);
-  double read = double(tile.warps()) * double(tile.warpRows + tile.warpColumns),
-         written = double(tile.rows + tile.columns);
-  double shared = (read + written) * kStepDepth * double(bytes) / kSharedBytes;
-  return std::max(own * std::max(work, shared), kLatency);
+namespace {
+/// A product as the model sees it: extents, and bytes of an element.
+struct ProductShape {
+  double batch, rows, columns;
+  double outerDepth, innerDepth; ///< the depth but for its last dimension, that
+  int64_t bytes;
+  int64_t products; ///< of one left factor
+  bool isDynamic;   ///< whether rows or columns are
+};
+} // namespace
+
+static double wholes(double x, int64_t y) { return std::ceil(x / double(y)); }
+
+/// Bytes of a step in shared memory, rows with their padding, whichever way a
+/// factor lies.
+static int64_t countStepBytes(const ProductTile &tile,
+                              const ProductShape &shape) {
+  auto panel = [&](int64_t lines) {
+    int64_t along = lines * (tile.depth * shape.bytes + 16);
+    int64_t across = tile.depth * ((lines + 4) * shape.bytes + 16);
+    return std::max(along, across);
+  };
+  return panel(tile.rows) + shape.products * panel(tile.columns);
 }
 
-ProductTile attn::nvvm::chooseTile(const Product &product, bool isTwofold) {
-  static constexpr ProductTile candidates[] = {
-      {128, 128, 64, 64}, {128, 64, 64, 32}, {64, 128, 32, 64},
-      {64, 64, 32, 32},   {64, 32, 32, 16},  {32, 64, 16, 32},
-      {32, 32, 16, 16},   {16, 128, 16, 32}, {16, 64, 16, 16}};
+/// Clocks that a multiprocessor takes for all its blocks.
+static double estimate(const ProductTile &tile, const ProductShape &shape) {
+  double blocks = shape.batch * wholes(shape.rows, tile.rows) *
+                  wholes(shape.columns, tile.columns);
+  double own = std::ceil(blocks / kProcessors);
+  double depth = double(kStepDepth * tile.slices);
+  // Three products of half the rate and half the depth.
+  double work = double(tile.rows * tile.columns) * depth / kProducts *
+                (shape.bytes == 4 ? 6 : 1);
+  double read = double(tile.warps()) *
+                double(tile.warpRows + tile.warpColumns) * kStepDepth,
+         written = double(tile.rows + tile.columns) * depth;
+  double shared = (read + written) * double(shape.bytes) / kSharedBytes;
+  double latency = shape.rows <= kFewRows ? kMemoryLatency : kCacheLatency;
+  double steps =
+      shape.outerDepth * wholes(shape.innerDepth, kStepDepth * tile.slices);
+  double time = steps * std::max(own * std::max(work, shared), latency);
+  // Two barriers, and sums that go to shared memory and back.
+  if (tile.slices > 1)
+    time += 2 * kCacheLatency + own *
+                                    double(tile.slices * tile.rows *
+                                           tile.columns * shape.products * 8) /
+                                    kSharedBytes;
+  return time;
+}
+
+/// Whether registers and shared memory last for a tile, whose steps it plans.
+static bool planSteps(ProductTile &tile, const ProductShape &shape) {
+  // Operands in two parts leave no registers for the largest, nor do the
+  // accumulators of two products; then the bounds of dynamic extents do not
+  // either.
+  int64_t most = (shape.bytes == 4 ? 64 * 32 : 64 * 64) / shape.products;
+  if (shape.bytes == 4 && shape.isDynamic)
+    most = 32 * 32;
+  if (tile.warpRows * tile.warpColumns > most)
+    return false;
+  bool isSmall = tile.rows + tile.columns <= 128;
+  tile.depth = kStepDepth * tile.slices;
+  if (tile.slices == 1 && shape.bytes == 2 && isSmall)
+    tile.depth *= 2;
+  tile.stages = isSmall ? 4 : 3;
+  if (tile.slices == 1)
+    return true;
+  constexpr int64_t fewest = 3;
+  while (tile.stages > fewest &&
+         tile.stages * countStepBytes(tile, shape) > kSharedOfBlock)
+    --tile.stages;
+  return tile.stages * countStepBytes(tile, shape) <= kSharedOfBlock;
+}
+
+static ProductShape measure(const Product &product, bool isTwofold) {
   auto known = [&](ArrayRef<unsigned> dims) {
     int64_t count = product.count(dims);
     return double(ShapedType::isDynamic(count) ? kUnknownExtent : count);
   };
-  int64_t bytes = product.compute().getIntOrFloatBitWidth() / 8;
-  double batch = product.count(product.batch) == ShapedType::kDynamic
-                     ? 1
-                     : known(product.batch);
-  bool isDynamic = ShapedType::isDynamic(product.count(product.rows)) ||
-                   ShapedType::isDynamic(product.count(product.columns));
+  bool anyBatch = product.count(product.batch) == ShapedType::kDynamic;
+  ArrayRef<unsigned> depth = product.depth;
+  return {anyBatch ? 1 : known(product.batch),
+          known(product.rows),
+          known(product.columns),
+          known(depth.drop_back()),
+          known(depth.take_back()),
+          product.compute().getIntOrFloatBitWidth() / 8,
+          isTwofold ? 2 : 1,
+          ShapedType::isDynamic(product.count(product.rows)) ||
+              ShapedType::isDynamic(product.count(product.columns))};
+}
+
+ProductTile attn::nvvm::chooseTile(const Product &product, bool isTwofold) {
+  static constexpr ProductTile candidates[] = {
+      {128, 128, 64, 64},  {128, 64, 64, 32},   {64, 128, 32, 64},
+      {64, 64, 32, 32},    {64, 32, 32, 16},    {32, 64, 16, 32},
+      {32, 32, 16, 16},    {16, 128, 16, 32},   {16, 64, 16, 16},
+      {16, 64, 16, 16, 2}, {16, 32, 16, 16, 2}, {16, 32, 16, 16, 4},
+      {16, 16, 16, 16, 4}, {16, 16, 16, 16, 8}};
+  ProductShape shape = measure(product, isTwofold);
   double best = std::numeric_limits<double>::infinity();
   ProductTile chosen = candidates[0];
-  for (const ProductTile &tile : candidates) {
-    // Operands in two parts leave no registers for the largest, nor do the
-    // accumulators of two products; then the bounds of dynamic extents do not
-    // either.
-    int64_t most = (bytes == 4 ? 64 * 32 : 64 * 64) / (isTwofold ? 2 : 1);
-    if (bytes == 4 && isDynamic)
-      most = 32 * 32;
-    if (tile.warpRows * tile.warpColumns > most)
+  for (ProductTile tile : candidates) {
+    if ((tile.slices > 1 && shape.rows > kFewRows) || !planSteps(tile, shape))
       continue;
-    double time = estimate(tile, bytes, batch, known(product.rows),
-                           known(product.columns));
+    double time = estimate(tile, shape);
     if (time < best) {
       best = time;
       chosen = tile;
     }
   }
-  bool isSmall = chosen.rows + chosen.columns <= 128;
-  chosen.depth = bytes == 2 && isSmall ? 2 * kStepDepth : kStepDepth;
-  chosen.stages = isSmall ? 4 : 3;
   return chosen;
 }

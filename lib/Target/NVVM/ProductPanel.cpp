@@ -273,6 +273,12 @@ SharedTile ProductPanel::warpTile(Value base, Value warpLine) const {
   return tile;
 }
 
+Value ProductPanel::sliceAt(Value base, Value depth) const {
+  SharedTile tile = tileAt(base);
+  int64_t bytes = alongDepth ? tile.elementBytes() : tile.pitch();
+  return f.offset(base, f.mul(depth, bytes));
+}
+
 /// An operand of f32, element by element: `ldmatrix` transposes elements of 16
 /// bits only, and does not widen them.
 Operand ProductPanel::loadElements(const SharedTile &tile, int64_t depth,

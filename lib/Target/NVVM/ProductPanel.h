@@ -55,6 +55,8 @@ public:
   int64_t bytes() const { return tileAt({}).bytes(); }
   /// Begins to bring a step into shared memory at `base`.
   void stage(Value base, const DepthPosition &at);
+  /// Where the depth from `depth` on, in elements, begins in a step at `base`.
+  Value sliceAt(Value base, Value depth) const;
   /// Operands of 16 lines from `line` on, `firstLine` being the warp's own.
   Operand loadLeft(Value base, Value warpLine, int64_t line, int64_t step);
   /// Two operands of 8 lines each.

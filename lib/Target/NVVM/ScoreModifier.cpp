@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ScoreModifier.h"
+#include "Numbers.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -16,10 +17,6 @@
 using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::nvvm;
-
-namespace {
-constexpr double kLog2E = 1.4426950408889634;
-} // namespace
 
 Operation *attn::nvvm::findUnsupported(Region &scoreMod) {
   if (scoreMod.empty())

@@ -6,19 +6,13 @@
 //===----------------------------------------------------------------------===//
 
 #include "SoftmaxUpdate.h"
+#include "Numbers.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-
-#include <limits>
 
 using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::nvvm;
-
-namespace {
-constexpr double kLog2E = 1.4426950408889634;
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-} // namespace
 
 SoftmaxUpdate::SoftmaxUpdate(OpBuilder &b, OnlineAttentionOp op, Kernel &kernel)
     : op(op), kernel(kernel), f(b, op.getLoc(), kernel.at, kernel.products),
@@ -27,7 +21,12 @@ SoftmaxUpdate::SoftmaxUpdate(OpBuilder &b, OnlineAttentionOp op, Kernel &kernel)
       element(cast<MemRefType>(op.getKey().getType()).getElementType()),
       numRows(dim(op.getQuery(), positionOf(queryMap, D::kQuery))),
       numKeys(dim(op.getKey(), positionOf(keyMap, D::kKey))),
-      modifier(f, op, numRows, numKeys) {}
+      modifier(f, op, numRows, numKeys) {
+  if (!op->hasAttr(kPagedAttr))
+    return;
+  pagedKeys.emplace(f, op.getKey());
+  pagedValues.emplace(f, op.getValue());
+}
 
 RowOrigin SoftmaxUpdate::queryOrigin(Value row) {
   auto accType = cast<MemRefType>(op.getAcc().getType());
@@ -52,7 +51,16 @@ RowOrigin SoftmaxUpdate::keyOrigin(Value firstKey, Value row, bool isValue) {
   Value isThere = f.less(key, numKeys);
   if (Value valid = isValue ? modifier.isValid(key) : Value())
     isThere = f.both(isThere, valid);
-  return {isThere, {f.min(key, f.sub(numKeys, f.index(1)))}};
+  key = f.min(key, f.sub(numKeys, f.index(1)));
+  if (pagedKeys)
+    return (isValue ? pagedValues : pagedKeys)->locate(f, row, key, isThere);
+  return {isThere, {key}};
+}
+
+bool SoftmaxUpdate::enterTile(std::optional<PagedRows> &paged, Value firstKey) {
+  if (paged)
+    paged->enter(f, firstKey, keyTile);
+  return paged.has_value();
 }
 
 Value SoftmaxUpdate::reduceWarp(ArrayRef<Value> values, bool isMax) {

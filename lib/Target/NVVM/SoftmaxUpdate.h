@@ -10,8 +10,8 @@
 #ifndef ATTN_LIB_TARGET_NVVM_SOFTMAXUPDATE_H
 #define ATTN_LIB_TARGET_NVVM_SOFTMAXUPDATE_H
 
+#include "PagedRows.h"
 #include "ScoreModifier.h"
-#include "Staging.h"
 
 namespace mlir::attn::nvvm {
 
@@ -54,13 +54,20 @@ protected:
                       positionOf(queryMap, D::kHeadSize));
   }
   GlobalRows keyRows() {
-    return GlobalRows(f, op.getKey(), positionOf(keyMap, D::kHeadSize));
+    return pagedKeys
+               ? pagedKeys->rows(f)
+               : GlobalRows(f, op.getKey(), positionOf(keyMap, D::kHeadSize));
   }
   GlobalRows valueRows() {
-    return GlobalRows(f, op.getValue(), positionOf(valueMap, D::kValueSize));
+    return pagedValues ? pagedValues->rows(f)
+                       : GlobalRows(f, op.getValue(),
+                                    positionOf(valueMap, D::kValueSize));
   }
   /// Rows of all groups below each other, as in the state.
   RowOrigin queryOrigin(Value row);
+  /// Before rows of the tile at `firstKey` are asked for: whether its keys, or
+  /// values, lie in pages.
+  bool enterTile(std::optional<PagedRows> &paged, Value firstKey);
   /// Rows of a tile that begins at `firstKey`. Values of keys that are not
   /// valid become zero: 0 * NaN must not escape.
   RowOrigin keyOrigin(Value firstKey, Value row, bool isValue);
@@ -84,6 +91,7 @@ protected:
   Type element;
   Value numRows, numKeys;
   ScoreModifier modifier;
+  std::optional<PagedRows> pagedKeys, pagedValues; ///< if they lie in pages
   int64_t keyTile = 0;        ///< set by who derives from this
   SmallVector<ScoreRow> rows; ///< [row fragment][upper, lower half]
   /// Keys that all rows of the warp see, and those outside of which no row

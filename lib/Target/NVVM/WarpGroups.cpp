@@ -85,6 +85,8 @@ std::string findObstacle(OnlineAttentionOp op) {
     return "queries, keys and values of different types";
   if (op.getRelative())
     return "a relative operand";
+  if (op->hasAttr(kPagedAttr))
+    return "keys in pages";
   if (!isWide(op.getQuery(), mapOf(op, 0), D::kHeadSize) ||
       !isWide(op.getKey(), mapOf(op, 1), D::kHeadSize) ||
       !isWide(op.getValue(), mapOf(op, 2), D::kValueSize))

@@ -12,16 +12,17 @@
 // CHECK: %[[POOL:.*]] = bufferization.to_tensor %[[K]] restrict writable
 // CHECK: cf.assert %{{.*}}, "expected a step within the cache's capacity of 64 positions"
 // CHECK: %[[USED:.*]] = tensor.extract_slice %[[TABLE]][0, 0]
-// CHECK: linalg.generic {{.*}} ins(%[[USED]]
-// CHECK: arith.maxui
+// CHECK: %[[NONE:.*]] = linalg.fill
+// CHECK: %[[SEEN:.*]] = linalg.generic {{.*}} ins(%[[USED]] : tensor<2x?xi32>) outs(%[[NONE]]
 // CHECK: cf.assert %{{.*}}, "expected pages of the pool, got one out of range"
-// CHECK: %[[NEW:.*]] = scf.for {{.*}} iter_args({{.*}} = %[[POOL]])
-// CHECK: scf.for
-// CHECK: %[[ENTRY:.*]] = tensor.extract %[[TABLE]]
+// CHECK: %[[NEW:.*]] = scf.forall (%[[B:.*]], %{{.*}}) in (2, %{{.*}}) shared_outs(%[[OUT:.*]] = %[[POOL]])
+// CHECK: %[[ENTRY:.*]] = tensor.extract %[[SEEN]][%[[B]],
 // CHECK: %[[PAGE:.*]] = arith.index_cast %[[ENTRY]]
-// CHECK: tensor.insert_slice %{{.*}} into %{{.*}}[%[[PAGE]], 0,
+// CHECK: %[[IS_PAGE:.*]] = arith.cmpi ult, %[[PAGE]]
+// CHECK: %[[PLACE:.*]] = arith.select %[[IS_PAGE]], %[[PAGE]], %c0
+// CHECK: tensor.parallel_insert_slice %{{.*}} into %[[OUT]][%[[PLACE]], 0,
 // CHECK: bufferization.materialize_in_destination %[[NEW]] in restrict writable %[[K]]
-// CHECK: attn.gather_pages ins(%[[NEW]], %[[TABLE]]
+// CHECK: attn.gather_pages ins(%[[NEW]], %[[SEEN]]
 // CHECK-LABEL: func.func @paged_token(
 // CHECK: attn.gather_pages
 func.func @paged(%q: tensor<2x?x4x8xf32>, %init: tensor<2x?x4x8xf32>) -> tensor<2x?x4x8xf32> {

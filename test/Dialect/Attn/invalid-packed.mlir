@@ -31,6 +31,15 @@ func.func @c2_pack(%k: tensor<?x64xf32>, %dest: tensor<8x64xf32>) {
 
 // -----
 
+func.func @c3_pack_dynamic_depth(%k: tensor<64x?xf32>, %dest: tensor<8x64x32xf32>) {
+  // expected-error @below {{expected a static extent of depth (d2) in the source (C3), got 'tensor<64x?xf32>'}}
+  %r = attn.pack panels ins(%k : tensor<64x?xf32>) outs(%dest : tensor<8x64x32xf32>)
+      map affine_map<(g, row, depth) -> (row, depth)> -> tensor<8x64x32xf32>
+  return
+}
+
+// -----
+
 func.func @c3_pack(%k: tensor<?x80xf32>, %dest: tensor<8x64x32xf32>) {
   // expected-error @below {{expected the source to fit the destination (C3)}}
   %r = attn.pack panels ins(%k : tensor<?x80xf32>) outs(%dest : tensor<8x64x32xf32>)

@@ -37,6 +37,27 @@ func.func @linear(%x: memref<512x384xf16>, %w: memref<1536x384xf16>, %b: memref<
 
 // -----
 
+// One row: the warps of a block share the depth, and the first adds up what they have, in order.
+// CHECK-LABEL: func.func @one_row
+// CHECK: gpu.launch blocks({{.*}}) in ({{.*}} = %c64{{.*}}) threads({{.*}}) in ({{.*}} = %c256
+// CHECK-COUNT-2: nvvm.mma.sync
+// CHECK: nvvm.barrier0
+// CHECK: scf.if
+// CHECK: llvm.store {{.*}} : vector<4xf32>, !llvm.ptr<3>
+// CHECK: nvvm.barrier0
+// CHECK: scf.if
+// CHECK-COUNT-14: llvm.load {{.*}} : !llvm.ptr<3> -> vector<4xf32>
+// CHECK: scf.if
+// CHECK: llvm.store {{.*}} !llvm.ptr<1>
+func.func @one_row(%x: memref<1x4096xf16>, %w: memref<1024x4096xf16>, %o: memref<1x1024xf32>) {
+  linalg.matmul indexing_maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>,
+                                 affine_map<(m, n, k) -> (m, n)>]
+      ins(%x, %w : memref<1x4096xf16>, memref<1024x4096xf16>) outs(%o : memref<1x1024xf32>)
+  return
+}
+
+// -----
+
 // Dynamic rows: no blocks are launched for none. What the output holds is added.
 // CHECK-LABEL: func.func @dynamic
 // CHECK: scf.if

@@ -79,8 +79,21 @@ TEST(MachineTest, saysWhatIsWrong) {
               "'mine.yaml': expected 'clock_mhz' in (0, 1e12], got 0");
   for (const char *wrong : {"fma: -1", "fma: nan", "fma: inf", "fma: 1e300"})
     expectError(with("fma: 64", wrong), "expected 'fma' in (0, 1e12], got");
+  for (const char *wrong : {"f64: 0", "f64: -5", "f64: nan"})
+    expectError(with("f64: 128", wrong), "expected 'f64' in (0, 1e12], got");
+  expectError(with("blocks: 32", "blocks: -1"),
+              "expected 'blocks' in (0, 1e12], got -1");
+  expectError(with("blocks: 32", "blocks: 0.5"),
+              "expected 'blocks' to be a whole number, got 0.5");
+  for (const char *wrong : {"sm: junk", "sm: 7", "sm: a", "sm: 90b", "sm: -80"})
+    expectError(with("sm: 80", wrong),
+                "expected 'sm' to be an architecture such as 80 or 90a, got");
+  expectError(with("special: 16", "other: 16"),
+              "missing required key 'special'");
   expectError(with("mma_share: 1", "mma_share: 2"),
-              "expected 'mma_share' of at most 1, got 2");
+              "expected 'mma_share' in (0, 1], got 2");
+  expectError(with("mma_share: 1", "mma_share: 1\nwgmma_share: nan"),
+              "expected 'wgmma_share' in [0, 1], got nan");
   expectError(with("start_us: 1", "start_us: -1"),
               "expected 'start_us' in [0, 1e12], got -1");
   expectError(with("sm: 80", "sm: ''"), "expected 'sm', got an empty one");

@@ -36,6 +36,16 @@ static KernelLaunch launchOn(const GpuMachine &on, unsigned threads = 128) {
   return launch;
 }
 
+TEST(PredictionTest, assumesRegistersThatABlockCanHave) {
+  GpuMachine h100 = machine("h100");
+  for (auto [threads, blocks] :
+       {std::pair(128u, 2u), {256u, 1u}, {384u, 1u}, {1024u, 1u}, {160u, 1u}}) {
+    KernelLaunch launch = launchOn(h100, threads);
+    launch.resources.registers = 0;
+    EXPECT_EQ(run(h100, launch).occupancy.blocks, blocks) << threads;
+  }
+}
+
 TEST(PredictionTest, countsEachPipe) {
   GpuMachine a100 = machine("a100");
   KernelLaunch launch = launchOn(a100);

@@ -11,6 +11,8 @@
 
 #include "mlir/IR/Operation.h"
 
+#include <string>
+
 namespace mlir::attn::nvvm {
 
 /// On a `gpu.block_dim` in a kernel: with the dictionary's number of `threads`
@@ -19,8 +21,10 @@ namespace mlir::attn::nvvm {
 /// `blocks` are to fit on a multiprocessor.
 constexpr StringLiteral kVariantAttr = "attn.variant";
 
-/// Whether tiling makes of an operation on whole sequences what
-/// attn-nvvm-launch-tiles has kernels for.
+/// Why tiling cannot make of an operation on whole sequences what
+/// attn-nvvm-launch-tiles has kernels for: which operand, region or limit.
+/// Empty: it can.
+std::string findKernelObstacle(Operation *op);
 bool hasKernel(Operation *op);
 
 /// Whether an operation of linalg adds up the products of its two inputs,

@@ -80,7 +80,13 @@ def AttnNvvmLaunchTilesPass : Pass<"attn-nvvm-launch-tiles", "func::FuncOp"> {
     iteration, in the order of iterations, with as many warps as the rows of the state need. The tile-level operations
     become code on fragments: products on tensor cores, tiles of keys and values in shared memory, brought there by
     asynchronous copies a tile ahead. States that are scratch of the iteration live in registers. Where the number of
-    iterations is not known, the launch is guarded against none. Loops without tile-level operations are left alone.
+    iterations is not known, the launch is guarded against none. Loops without tile-level operations are left alone, but for those
+    that copy to or from places that memory says, as rows go into their pages: no loop of the host could know them.
+
+    Keys and values that are slices of a copy out of pages, as `attn.gather_pages` becomes, are read through its table
+    instead, and the copy is erased, where nothing in between writes what it read; a remark says why it stays. A page that
+    is not of the pool counts as keys of zeros.
+
     `attn.hash`, `attn.bucket_sort`, `attn.rank_sort` and `attn.lsh_chunks`, which stand outside of loops, become launches of
     their own.
 

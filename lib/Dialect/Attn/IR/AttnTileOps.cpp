@@ -250,6 +250,10 @@ LogicalResult PackOp::verify() {
         getMap().getResultPosition(getAffineDimExpr(dim, getContext()));
     return position ? source.getDimSize(*position) : ShapedType::kDynamic;
   };
+  if (ShapedType::isDynamic(sourceExtent(2)))
+    return emitOpError() << "expected a static extent of depth (d2) in the "
+                            "source (C3), got "
+                         << source;
   int64_t depth =
       dest.getDimSize((hasGroup ? 1 : 0) + 1) * (isPanels && isPaired ? 2 : 1);
   if (sourceExtent(2) > depth ||

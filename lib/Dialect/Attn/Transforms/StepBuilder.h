@@ -14,6 +14,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 
 namespace mlir::attn {
 
@@ -50,6 +51,12 @@ private:
     LogicalResult restrict(Attribute mask);
   };
 
+  /// Of the rows that a page gets: the page, its slot for the first of them,
+  /// which of the new rows that is, and how many follow.
+  struct PagePlace {
+    Value page, slot, row, count;
+  };
+
   LogicalResult check(AttentionOp op, Past &past);
   LogicalResult convert(AttentionOp op);
   LogicalResult convert(LinearAttentionOp op);
@@ -76,7 +83,9 @@ private:
   Value append(const Rows &rows);
   LogicalResult addTable(const Rows &rows);
   Value appendPages(const Rows &rows);
-  Value writePage(const Rows &rows, Value pool, Value batch, Value page);
+  PagePlace placePage(Value pool, Value batch, Value page);
+  void writePage(const Rows &rows, scf::ForallOp loop, Value batch, Value page);
+  Value writePages(const Rows &rows, Value pool);
   Value appendToRing(const Rows &rows, int64_t slots);
   void useRings(AttentionOp op, ArrayRef<Rows> rows, int64_t slots);
 

@@ -211,30 +211,48 @@ LogicalResult StepBuilder::addTable(const Rows &rows) {
   return success();
 }
 
-/// The rows of one page of one sequence, written to it.
-Value StepBuilder::writePage(const Rows &rows, Value pool, Value batch,
-                             Value page) {
-  Value size = index(options.pageSize);
+/// Where the rows of one page of one sequence come from and go to. A page that
+/// is not of the pool gets none: what finds that out may come to know of it
+/// only later.
+StepBuilder::PagePlace StepBuilder::placePage(Value pool, Value batch,
+                                              Value page) {
+  auto minimum = [&](Value x, Value y) -> Value {
+    return arith::MinUIOp::create(b, loc, x, y);
+  };
+  auto minus = [&](Value x, Value y) -> Value {
+    return arith::SubIOp::create(b, loc, x, y);
+  };
+  Value size = index(options.pageSize), zero = index(0);
   Value first = arith::MulIOp::create(b, loc, page, size);
   Value begin = arith::MaxUIOp::create(b, loc, first, length);
-  Value end =
-      arith::MinUIOp::create(b, loc, arith::AddIOp::create(b, loc, first, size),
-                             arith::AddIOp::create(b, loc, length, added));
-  Value count = arith::SubIOp::create(b, loc, end, begin);
-  Value row = arith::SubIOp::create(b, loc, begin, length);
-  Value slot = arith::SubIOp::create(b, loc, begin, first);
+  Value end = minimum(arith::AddIOp::create(b, loc, first, size),
+                      arith::AddIOp::create(b, loc, length, added));
   SmallVector<Value> entry{page};
   if (batch)
     entry.insert(entry.begin(), batch);
   Value place = arith::IndexCastOp::create(
       b, loc, b.getIndexType(),
       tensor::ExtractOp::create(b, loc, table, entry));
+  Value isThere = arith::CmpIOp::create(b, loc, Predicate::ult, place,
+                                        tensor::DimOp::create(b, loc, pool, 0));
+  place = arith::SelectOp::create(b, loc, isThere, place, zero);
+  Value count =
+      arith::SelectOp::create(b, loc, isThere, minus(end, begin), zero);
+  return {place, minus(begin, first), minus(begin, length), count};
+}
+
+/// The rows of one page of one sequence, written to it: the end of an iteration
+/// of a parallel loop.
+void StepBuilder::writePage(const Rows &rows, scf::ForallOp loop, Value batch,
+                            Value page) {
+  Value pool = loop.getRegionIterArgs().front();
+  PagePlace at = placePage(pool, batch, page);
   unsigned dropped = batch ? 1 : 0, along = rows.along;
   SmallVector<OpFoldResult> sizes(rows.sizes),
       offsets(sizes.size(), b.getIndexAttr(0)),
       strides(sizes.size() + 1 - dropped, b.getIndexAttr(1));
-  offsets[along] = row;
-  sizes[along] = count;
+  offsets[along] = at.row;
+  sizes[along] = at.count;
   SmallVector<int64_t> shape(ArrayRef(rows.shape).drop_front(dropped));
   shape[along - dropped] = ShapedType::kDynamic;
   if (batch) {
@@ -245,15 +263,37 @@ Value StepBuilder::writePage(const Rows &rows, Value pool, Value batch,
   Value part = tensor::ExtractSliceOp::create(
       b, loc, RankedTensorType::get(shape, getElementTypeOrSelf(rows.tensor)),
       rows.tensor, offsets, sizes, ones);
-  offsets[along] = slot;
+  offsets[along] = at.slot;
   if (batch) {
-    offsets.front() = place;
+    offsets.front() = at.page;
   } else {
-    offsets.insert(offsets.begin(), place);
+    offsets.insert(offsets.begin(), at.page);
     sizes.insert(sizes.begin(), b.getIndexAttr(1));
   }
-  return tensor::InsertSliceOp::create(b, loc, part, pool, offsets, sizes,
-                                       strides);
+  b.setInsertionPointToStart(loop.getTerminator().getBody());
+  tensor::ParallelInsertSliceOp::create(b, loc, part, pool, offsets, sizes,
+                                        strides);
+}
+
+/// The new rows in their pages, all of them at once: those of sequences and of
+/// pages are different places.
+Value StepBuilder::writePages(const Rows &rows, Value pool) {
+  bool hasBatch = rows.map.isFunctionOfDim(AttentionOp::kBatch);
+  Value size = index(options.pageSize);
+  Value all = arith::AddIOp::create(b, loc, length, added);
+  Value first = arith::DivUIOp::create(b, loc, length, size);
+  Value end = arith::CeilDivUIOp::create(b, loc, all, size);
+  Value count = arith::SubIOp::create(b, loc, end, first);
+  SmallVector<OpFoldResult> bounds{count};
+  if (hasBatch)
+    bounds.insert(bounds.begin(), rows.sizes.front());
+  auto loop = scf::ForallOp::create(b, loc, bounds, pool, std::nullopt);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPoint(loop.getTerminator());
+  SmallVector<Value> ids = loop.getInductionVars();
+  Value page = arith::AddIOp::create(b, loc, first, ids.back());
+  writePage(rows, loop, hasBatch ? ids.front() : Value(), page);
+  return loop.getResult(0);
 }
 
 /// The rows behind those that pages hold, and these.
@@ -271,41 +311,18 @@ Value StepBuilder::appendPages(const Rows &rows) {
     b.setInsertionPointToStart(&step.front());
     pools.push_back(open(buffer));
   }
-  Value size = index(options.pageSize), zero = index(0), one = index(1);
-  Value all = arith::AddIOp::create(b, loc, length, added);
-  Value first = arith::DivUIOp::create(b, loc, length, size);
-  Value end = arith::CeilDivUIOp::create(b, loc, all, size);
-  auto writeAll = [&](Value pool, Value batch) -> Value {
-    auto loop = scf::ForOp::create(b, loc, first, end, one, pool);
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(loop.getBody());
-    scf::YieldOp::create(b, loc,
-                         writePage(rows, loop.getRegionIterArg(0), batch,
-                                   loop.getInductionVar()));
-    return loop.getResult(0);
-  };
-  Value whole = pools.back();
-  if (!hasBatch) {
-    whole = writeAll(whole, Value());
-  } else {
-    auto loop = scf::ForOp::create(
-        b, loc, zero,
-        getValueOrCreateConstantIndexOp(b, loc, rows.sizes.front()), one,
-        whole);
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(loop.getBody());
-    scf::YieldOp::create(
-        b, loc, writeAll(loop.getRegionIterArg(0), loop.getInductionVar()));
-    whole = loop.getResult(0);
-  }
+  Value whole = writePages(rows, pools.back());
   close(whole, buffer);
   SmallVector<OpFoldResult> sizes(rows.sizes);
-  sizes[rows.along] = all;
+  sizes[rows.along] =
+      OpFoldResult(arith::AddIOp::create(b, loc, length, added).getResult());
   Value init = tensor::EmptyOp::create(b, loc, sizes, element);
   return GatherPagesOp::create(b, loc, init.getType(), whole, table, init);
 }
 
-/// Pages that rows need have to be of every pool, before any is written.
+/// Pages that rows need have to be of every pool, before any is written. Each
+/// entry is checked by whoever looks at it, as a GPU wants it, where those that
+/// fail stay what they are not: the table is read from what was checked.
 void StepBuilder::checkPages() {
   if (pools.empty())
     return;
@@ -318,29 +335,39 @@ void StepBuilder::checkPages() {
                             offsets(rank, b.getIndexAttr(0)),
                             strides(rank, b.getIndexAttr(1));
   sizes.back() = used;
-  Value entries =
+  auto entries =
       tensor::ExtractSliceOp::create(b, loc, table, offsets, sizes, strides);
-  // Negative numbers are large ones here.
-  Value none = arith::ConstantOp::create(
-      b, loc, b.getZeroAttr(RankedTensorType::get({}, b.getI32Type())));
-  SmallVector<AffineMap> maps = {b.getMultiDimIdentityMap(rank),
-                                 AffineMap::get(rank, 0, b.getContext())};
-  SmallVector<utils::IteratorType> iterators(rank,
-                                             utils::IteratorType::reduction);
-  Value largest = linalg::GenericOp::create(
-                      b, loc, none.getType(), entries, none, maps, iterators,
-                      [](OpBuilder &nested, Location l, ValueRange arguments) {
-                        Value larger = arith::MaxUIOp::create(
-                            nested, l, arguments[0], arguments[1]);
-                        linalg::YieldOp::create(nested, l, larger);
-                      })
-                      .getResult(0);
-  largest = arith::IndexCastUIOp::create(
-      b, loc, b.getIndexType(),
-      tensor::ExtractOp::create(b, loc, largest, ValueRange()));
+  Value pages;
   for (Value pool : pools) {
-    Value pages = tensor::DimOp::create(b, loc, pool, 0);
-    require(arith::CmpIOp::create(b, loc, Predicate::ult, largest, pages),
-            "expected pages of the pool, got one out of range");
+    Value own = tensor::DimOp::create(b, loc, pool, 0);
+    pages =
+        pages ? arith::MinUIOp::create(b, loc, pages, own).getResult() : own;
   }
+  Value none = arith::ConstantOp::create(
+      b, loc, b.getIntegerAttr(type.getElementType(), -1));
+  Value unseen =
+      linalg::FillOp::create(
+          b, loc, none,
+          tensor::EmptyOp::create(b, loc, sizes, type.getElementType())
+              .getResult())
+          .getResult(0);
+  SmallVector<AffineMap> maps(2, b.getMultiDimIdentityMap(rank));
+  SmallVector<utils::IteratorType> iterators(rank,
+                                             utils::IteratorType::parallel);
+  auto check = linalg::GenericOp::create(
+      b, loc, unseen.getType(), entries.getResult(), unseen, maps, iterators,
+      [&](OpBuilder &nested, Location l, ValueRange arguments) {
+        // Negative numbers are large ones here.
+        Value page = arith::IndexCastOp::create(
+            nested, l, nested.getIndexType(), arguments[0]);
+        Value holds =
+            arith::CmpIOp::create(nested, l, Predicate::ult, page, pages);
+        cf::AssertOp::create(nested, l, holds,
+                             "expected pages of the pool, got one out of "
+                             "range");
+        Value seen = arith::SelectOp::create(nested, l, holds, arguments[0],
+                                             arguments[1]);
+        linalg::YieldOp::create(nested, l, seen);
+      });
+  table.replaceAllUsesExcept(check.getResult(0), entries);
 }

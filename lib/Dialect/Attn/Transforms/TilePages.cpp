@@ -38,9 +38,9 @@ Value Tiler::slice(Value source, AffineMap map, const Box &box) {
 }
 
 /// Tiles of keys are cut so that none crosses a page; ranges begin at 0 where
-/// there is no mask.
+/// there is no mask. Who takes all keys at once looks pages up itself.
 void Tiler::keepWithinPages() {
-  if (mask || !hasFewQueries())
+  if (mask || !hasFewQueries() || options.keyTile == kAllKeys)
     return;
   for (auto [key, rows] : op.getKeyParts())
     for (Value source : {key, rows})

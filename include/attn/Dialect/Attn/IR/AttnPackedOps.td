@@ -88,7 +88,7 @@ def Attn_PackOp : Attn_TileOp<"pack"> {
     Constraints:
     * C1: map results are distinct dimensions of (g, row, depth) with row and depth among them, as many as the source's rank.
     * C2: the destination has the rank that the layout asks for, and every extent but that of rows (`rows` layout) static.
-    * C3: static extents fit: the destination's depth is at least the source's, its g equal to the source's.
+    * C3: the source's depth is static, and the destination's at least that; its g is the source's where that is static.
     * C4: result type equals the destination's, on tensors; on memrefs there is no result.
   }];
   let arguments = (ins Attn_PackLayout:$layout, Attn_Shaped:$source, Optional<Attn_Shaped>:$valid, Attn_Shaped:$dest,
