@@ -128,11 +128,14 @@ void planCopies(const Ranges &ranges, WarpGroupPlan &plan) {
   }
 }
 
-/// 128 keys, where registers last for their scores beside the accumulators.
+/// 128 keys, where registers last for their scores beside the accumulators and
+/// there are not many ranges, which are short then.
 int64_t chooseKeyTile(OnlineAttentionOp op, const WarpGroupPlan &plan) {
   if (auto given = op->getAttrOfType<IntegerAttr>(kKeyTileAttr))
     return given.getInt();
-  constexpr int64_t fewColumns = 64, manyColumns = 128;
+  constexpr int64_t fewColumns = 64, manyColumns = 128, fewRanges = 2;
+  if (plan.ranges > fewRanges)
+    return 64;
   bool hasRoom = plan.useMaps() && plan.ranges == 1;
   bool isCrowded = plan.blocks > 1 || (op.getBias() && !hasRoom) ||
                    op.getKeyValid() ||
