@@ -288,7 +288,7 @@ void Consumer::describeOperands() {
 }
 
 void Consumer::clearTail(Value stage) {
-  constexpr int64_t barrier = 3, chunkBytes = 16,
+  constexpr int64_t chunkBytes = 16,
                     perRow = SwizzledTile::rowBytes / chunkBytes;
   if (!plan.valueCopies.useMap())
     return;
@@ -314,7 +314,8 @@ void Consumer::clearTail(Value stage) {
                 return SmallVector<Value>();
               });
     groups.fenceProxy();
-    groups.sync(f.i32(barrier), threads);
+    // Those before are for turns.
+    groups.sync(f.i32(plan.consumers + 1), threads);
   });
 }
 
