@@ -275,7 +275,7 @@ void Consumer::describeOperands() {
 }
 
 void Consumer::clearTail(Value stage) {
-  constexpr int64_t barrier = 3, chunkBytes = 16,
+  constexpr int64_t chunkBytes = 16,
                     perRow = SwizzledTile::rowBytes / chunkBytes;
   if (!plan.valueCopies.useMap())
     return;
@@ -301,7 +301,8 @@ void Consumer::clearTail(Value stage) {
                 return SmallVector<Value>();
               });
     groups.fenceProxy();
-    groups.sync(f.i32(barrier), threads);
+    // Those before are for turns.
+    groups.sync(f.i32(plan.consumers + 1), threads);
   });
 }
 

@@ -32,9 +32,10 @@ struct RegisterPlan {
   int64_t producer, consumer, onlyConsumer;
 };
 /// A multiprocessor has 512 for a lane of all its warp groups. Copies through
-/// tensor maps take few.
+/// tensor maps take few; with many ranges, where these begin and end is more.
 constexpr RegisterPlan kRegisters = {56, 224, 200},
-                       kRegistersWithMaps = {24, 240, 232};
+                       kRegistersWithMaps = {24, 240, 232},
+                       kRegistersOfManyRanges = {40, 232, 216};
 constexpr int64_t kMostColumns = 256, kMostStages = 3;
 /// Fewer rows leave a warp group with less to do than four warps of mma.sync.
 constexpr int64_t kFewestRows = 49;
@@ -130,11 +131,14 @@ void planCopies(const Ranges &ranges, WarpGroupPlan &plan) {
   }
 }
 
-/// 128 keys, where registers last for their scores beside the accumulators.
+/// 128 keys, where registers last for their scores beside the accumulators and
+/// there are not many ranges, which are short then.
 int64_t chooseKeyTile(OnlineAttentionOp op, const WarpGroupPlan &plan) {
   if (auto given = op->getAttrOfType<IntegerAttr>(kKeyTileAttr))
     return given.getInt();
   constexpr int64_t fewColumns = 64, manyColumns = 128;
+  if (plan.hasManyRanges())
+    return 64;
   bool hasRoom = plan.useMaps() && plan.ranges == 1;
   bool isCrowded = plan.blocks > 1 || (op.getBias() && !hasRoom) ||
                    op.getKeyValid() ||
@@ -279,7 +283,9 @@ public:
 
 private:
   const RegisterPlan &registers() const {
-    return plan.useMaps() ? kRegistersWithMaps : kRegisters;
+    return !plan.useMaps()        ? kRegisters
+           : plan.hasManyRanges() ? kRegistersOfManyRanges
+                                  : kRegistersWithMaps;
   }
   RingPosition beginRing(const Kernel &kernel) {
     FragmentBuilder f(b, loc, kernel.at);

@@ -35,6 +35,7 @@ struct WarpGroupPlan {
   int64_t headSize = 0, valueSize = 0; ///< of products: multiples of 16
   OperandCopies queryCopies, keyCopies, valueCopies;
 
+  bool hasManyRanges() const { return ranges > 2; }
   int64_t columns() const { return std::max(headSize, valueSize); }
   bool useMaps() const {
     return queryCopies.useMap() && keyCopies.useMap() && valueCopies.useMap();
