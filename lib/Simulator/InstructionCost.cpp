@@ -65,9 +65,10 @@ static Cost integerCost(const Instruction &inst, const DataLayout &layout) {
   case Instruction::UDiv:
   case Instruction::SDiv:
   case Instruction::URem:
-  case Instruction::SRem: // by constants a product; else a loop-free sequence
+  case Instruction::SRem: // by constants a product; else a loop-free sequence,
+    // of 32 bits wherever both numbers have no more
     return {Pipe::Alu, elements * (byConstant   ? words == 2 ? 12u : 5u
-                                   : words == 2 ? 70u
+                                   : words == 2 ? 25u
                                                 : 20u)};
   default:
     return {Pipe::Alu, elements * words};

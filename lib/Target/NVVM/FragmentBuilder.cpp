@@ -180,6 +180,8 @@ SmallVector<Value> FragmentBuilder::loadMatrices(Value pointer,
   return result;
 }
 
+/// x * 8193 is rounded where tf32 ends, and subtracting x * 8192 is exact: two
+/// products, where `cvt.rna.tf32` becomes a comparison, a sum and a selection.
 Value FragmentBuilder::roundToTf32(Value x) {
   constexpr double beyond = 1 << 13; // the bits that tf32 lacks
   return fma(x, f32(-beyond), fma(x, f32(beyond), x));

@@ -43,6 +43,10 @@ struct StateRow {
   Value isThere;      ///< whether the state has such a row
 };
 
+/// The elements of accumulators in their order, and back.
+SmallVector<Value> flatten(ArrayRef<Accumulator> parts);
+SmallVector<Accumulator> unflatten(ValueRange all);
+
 /// What a lane holds of a streaming softmax. Sums are its own share: the four
 /// lanes of a row add theirs up when the state ends.
 struct SoftmaxState {

@@ -44,8 +44,8 @@ StreamPlan::StreamPlan(MemRefType sum, Type element)
     : features(sum.getDimSize(0)), padded(llvm::alignTo(features, 16)),
       columns(sum.getDimSize(1)), element(element) {}
 
-int64_t StreamPlan::stages() const {
-  return fixedBytes() + 2 * stageBytes() <= kSharedBytes ? 2 : 1;
+int64_t StreamPlan::valueStages() const {
+  return valuesAt() + 2 * rawBytes(columns) <= kSharedBytes ? 2 : 1;
 }
 
 bool attn::nvvm::canStream(Operation *op) {
@@ -68,7 +68,12 @@ void LinearStream::place(Kernel &kernel) {
   keyFeatures = plan.featureTile(kernel.at.shared, f32);
   state = plan.stateTile(f.offset(kernel.at.shared, keyFeatures.bytes()), f32);
   normBase = f.offset(state.base, state.bytes());
-  rawBase = f.offset(kernel.at.shared, plan.fixedBytes());
+  auto place = [&](int64_t at, int64_t width) {
+    return plan.rawTile(f.offset(kernel.at.shared, at), width);
+  };
+  rawQueries = place(plan.queriesAt(), plan.padded);
+  rawKeys = place(plan.keysAt(), plan.padded);
+  rawValues = place(plan.valuesAt(), plan.columns);
 }
 
 Operand LinearStream::exact(ArrayRef<Value> words) {
@@ -95,74 +100,6 @@ SmallVector<Value> LinearStream::unpack(Value word) {
   for (int64_t i = 0; i < 2; ++i)
     result.push_back(f.extend(vector::ExtractOp::create(f.b, f.loc, pair, i)));
   return result;
-}
-
-/// Whether the rows have that one, and if asked for, whether it is valid.
-Value LinearStream::isThere(const LinearRows &rows, Value row, bool isMasked) {
-  Value there = f.less(row, rows.count);
-  if (!isMasked || !valid)
-    return there;
-  Value none = arith::ConstantOp::create(f.b, f.loc, f.b.getBoolAttr(false));
-  return f.ifElse(there, none, [&] {
-    return SmallVector<Value>{
-        memref::LoadOp::create(f.b, f.loc, valid, ValueRange{row})};
-  })[0];
-}
-
-void LinearStream::stageRows(const LinearRows &source, const SharedTile &tile,
-                             Value first, bool isMasked) {
-  GlobalRows rows(f, source.memref, source.column);
-  if (!isMasked || !valid)
-    return stageConsecutive(f, tile, rows, first, source.count);
-  auto origin = [&](Value row) {
-    Value own = f.add(first, row);
-    Value last = f.max(f.index(0), f.sub(source.count, f.index(1)));
-    return RowOrigin{isThere(source, own, isMasked), {f.min(own, last)}};
-  };
-  stage(f, tile, rows, origin, /*isLoop=*/true);
-}
-
-void LinearStream::stageChunk(Value first, Value base) {
-  // What the operation lacks is not read either.
-  auto bring = [&](const LinearRows &source, int64_t at, int64_t width,
-                   bool isMasked) {
-    SharedTile tile = plan.rawTile(f.offset(base, at), width);
-    if (source.memref)
-      stageRows(source, tile, first, isMasked);
-  };
-  int64_t bytes = plan.rawBytes(plan.padded);
-  bring(query, 0, plan.padded, false);
-  bring(key, bytes, plan.padded, false);
-  bring(value, 2 * bytes, plan.columns, true);
-  commitStaging(f);
-}
-
-/// All chunks of `count` rows, of which the next is on its way where there is
-/// room for two; `body` gets the first row and where the chunk is.
-void LinearStream::emitChunks(Value count,
-                              function_ref<void(Value, Value)> body) {
-  bool isAhead = plan.stages() == 2;
-  Value zero = f.index(0);
-  if (isAhead)
-    f.ifThen(f.less(zero, count), [&] { stageChunk(zero, rawBase); });
-  f.forLoop(zero, count, StreamPlan::chunk, {zero},
-            [&](Value first, ValueRange carried) {
-              Value at = carried[0], other = at;
-              if (!isAhead) {
-                f.barrier();
-                stageChunk(first, rawBase);
-              }
-              finishStaging(f);
-              f.barrier();
-              if (isAhead) {
-                other = f.sub(f.index(plan.stageBytes()), at);
-                Value next = f.add(first, StreamPlan::chunk);
-                f.ifThen(f.less(next, count),
-                         [&] { stageChunk(next, f.offset(rawBase, other)); });
-              }
-              body(first, f.offset(rawBase, at));
-              return SmallVector<Value>{other};
-            });
 }
 
 Value LinearStream::makeFeature(Value x, Value column, bool isMasked) {
@@ -279,7 +216,9 @@ Operand LinearStream::loadState(int64_t step, int64_t column) {
   for (int64_t row : {8 * step, 8 * step + 4})
     values.push_back(f.loadShared(
         f.offset(pointer, row * state.pitch() + 4 * column), f.b.getF32Type()));
-  return f.makeOperand(values);
+  if (!stateIsRounded)
+    return f.makeOperand(values);
+  return exact({toWord(values[0]), toWord(values[1])});
 }
 
 /// Right operands of 16 keys and 16 columns: [keys, 8 of them][columns].
@@ -463,28 +402,4 @@ void LinearStream::storeElements(Value first, Value row,
         }
     });
   }
-}
-
-void LinearStream::emit(bool updatesState) {
-  moveState(/*isLoad=*/true);
-  Value count = query.memref ? query.count : key.count;
-  emitChunks(count, [&](Value first, Value base) {
-    int64_t bytes = plan.rawBytes(plan.padded);
-    SharedTile queries = plan.rawTile(base, plan.padded),
-               keys = plan.rawTile(f.offset(base, bytes), plan.padded),
-               values = plan.rawTile(f.offset(base, 2 * bytes), plan.columns);
-    if (key.memref) {
-      emitKeyFeatures(first, keys);
-      f.barrier();
-    }
-    if (query.memref) {
-      emitOutput(first, queries, values);
-      f.barrier();
-    }
-    if (updatesState)
-      emitUpdate(values);
-  });
-  f.barrier();
-  if (updatesState)
-    moveState(/*isLoad=*/false);
 }

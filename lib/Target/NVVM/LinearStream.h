@@ -25,11 +25,10 @@ struct StreamPlan {
   StreamPlan(MemRefType sum, Type element);
   bool isNarrow() const { return !element.isF32(); }
   int64_t elementBytes() const { return isNarrow() ? 2 : 4; }
-  /// A chunk of queries, keys or values as they are in memory.
+  /// A chunk as it is in memory.
   SharedTile rawTile(Value base, int64_t width) const {
     return {base, chunk, width, element};
   }
-  /// Features of keys [chunk, padded].
   SharedTile featureTile(Value base, Type f32) const {
     return {base, chunk, padded, f32};
   }
@@ -41,14 +40,22 @@ struct StreamPlan {
   int64_t rawBytes(int64_t width) const {
     return chunk * (width * elementBytes() + 16);
   }
-  int64_t stageBytes() const {
-    return 2 * rawBytes(padded) + rawBytes(columns);
-  }
   int64_t fixedBytes() const {
     return chunk * (4 * padded + 16) + padded * (4 * columns + 32) + 4 * padded;
   }
-  int64_t stages() const;
-  int64_t bytes() const { return fixedBytes() + stages() * stageBytes(); }
+  // Chunks as they are in memory; of values perhaps the next as well.
+  int64_t queriesAt() const { return fixedBytes(); }
+  int64_t keysAt() const { return queriesAt() + rawBytes(padded); }
+  int64_t valuesAt() const { return keysAt() + rawBytes(padded); }
+  int64_t valueStages() const;
+  /// Whether lanes keep the state, 16 rows a warp; what is in shared memory,
+  /// rounded to tf32, is then for queries.
+  bool holdsState() const {
+    return isNarrow() && padded <= 16 * warps && columns <= 64;
+  }
+  int64_t bytes() const {
+    return valuesAt() + valueStages() * rawBytes(columns);
+  }
 };
 
 /// Whether an operation on tiles of linear attention can be emitted so.
@@ -77,11 +84,13 @@ public:
 private:
   void place(Kernel &kernel);
   Value actualRow(Value stored);
-  void moveState(bool isLoad);
+  void moveState(bool isLoad, bool isRounded = false);
   void stageRows(const LinearRows &source, const SharedTile &tile, Value first,
                  bool isMasked);
-  void stageChunk(Value first, Value base);
-  void emitChunks(Value count, function_ref<void(Value, Value)> body);
+  void stageNext(const LinearRows &source, const SharedTile &tile, Value first,
+                 Value count, bool isMasked = false);
+  SmallVector<Value> emitChunk(Value first, Value count, Value valueStage,
+                               bool updatesState, ValueRange held);
   Value isThere(const LinearRows &rows, Value row, bool isMasked);
   Value makeFeature(Value x, Value column, bool isMasked);
   void emitKeyFeatures(Value first, const SharedTile &raw);
@@ -103,14 +112,20 @@ private:
                    ArrayRef<Accumulator> sums, ArrayRef<Value> denominators);
   void storeElements(Value first, Value row, ArrayRef<Accumulator> sums,
                      ArrayRef<Value> inverses);
-  void emitUpdate(const SharedTile &values);
+  SmallVector<Value> emitUpdate(const SharedTile &values, ValueRange held);
+  void forOwnRows(function_ref<void(Value feature)> body);
+  SmallVector<Value> takeState();
+  void giveState(ValueRange held);
+  SmallVector<Accumulator> loadRows(Value feature);
+  void storeRows(Value feature, ArrayRef<Accumulator> sums, bool isRounded);
+  Value rowPlace(Value feature, int64_t half, int64_t e);
+  void addChunk(Value feature, const SharedTile &values,
+                SmallVectorImpl<Accumulator> &sums);
   SmallVector<Operand> loadTransposed(Value from,
                                       SmallVectorImpl<Value> &norms);
-  void updateRows(Value feature, const SharedTile &values);
   void addToNorm(Value feature, ArrayRef<Value> norms);
   Operand exact(ArrayRef<Value> words);
-  /// Where operands take two registers each, keeps the loads of later steps
-  /// from filling them.
+  /// Where operands take two registers each, keeps later loads from them.
   void holdBack() {
     if (!plan.isNarrow())
       NVVM::SyncWarpOp::create(f.b, f.loc, f.i32(-1));
@@ -125,7 +140,9 @@ private:
   Value sum, norm;
   double scale, featureEps, denominatorEps;
   SharedTile keyFeatures, state;
-  Value normBase, rawBase;
+  SharedTile rawQueries, rawKeys, rawValues; ///< of one chunk
+  Value normBase;
+  bool stateIsRounded = false; ///< in shared memory
 };
 
 } // namespace mlir::attn::nvvm

@@ -26,8 +26,9 @@ Value LinearStream::actualRow(Value stored) {
   return f.add(f.add(f.sub(stored, within), doubled), odd);
 }
 
-/// The state from memory, zeros for features that it lacks, or back.
-void LinearStream::moveState(bool isLoad) {
+/// The state from memory, zeros for features that it lacks, perhaps as products
+/// take it, or back.
+void LinearStream::moveState(bool isLoad, bool isRounded) {
   Value last = f.index(plan.features - 1);
   auto move = [&](Value memref, ValueRange at, Value isThere, Value pointer) {
     Type f32 = f.b.getF32Type();
@@ -37,6 +38,8 @@ void LinearStream::moveState(bool isLoad) {
                                 at);
       });
     Value x = memref::LoadOp::create(f.b, f.loc, memref, at);
+    if (isRounded && memref == sum)
+      x = f.roundToTf32(x);
     LLVM::StoreOp::create(f.b, f.loc, f.select(isThere, x, f.f32(0)), pointer);
   };
   auto deal = [&](int64_t count, function_ref<void(Value)> body) {
@@ -93,26 +96,51 @@ LinearStream::loadTransposed(Value from, SmallVectorImpl<Value> &norms) {
   return left;
 }
 
-/// Rows [feature, feature + 16) of the state and the norm.
-void LinearStream::updateRows(Value feature, const SharedTile &values) {
-  Type f32 = f.b.getF32Type();
-  auto pair = VectorType::get({2}, f32);
-  Value from = f.offset(keyFeatures.base,
-                        f.add(f.mul(f.at.quad, 2 * keyFeatures.pitch()),
-                              f.mul(f.add(feature, f.at.group), 4)));
-  Value to = f.offset(state.base,
-                      f.add(f.mul(f.add(feature, f.at.group), state.pitch()),
-                            f.mul(f.at.quad, 8)));
+/// The lane's part of rows [feature, feature + 16) of the state.
+SmallVector<Accumulator> LinearStream::loadRows(Value feature) {
+  auto pair = VectorType::get({2}, f.b.getF32Type());
   SmallVector<Accumulator> sums(plan.columns / 8);
   for (auto [e, part] : llvm::enumerate(sums))
     for (int64_t half = 0; half < 2; ++half) {
-      Value old =
-          f.loadShared(f.offset(to, 8 * half * state.pitch() + int64_t(32 * e)),
-                       f.b.getI64Type());
+      Value old = f.loadShared(rowPlace(feature, half, e), f.b.getI64Type());
       old = LLVM::BitcastOp::create(f.b, f.loc, pair, old);
       for (int64_t i = 0; i < 2; ++i)
         part.push_back(vector::ExtractOp::create(f.b, f.loc, old, i));
     }
+  return sums;
+}
+
+/// Puts them back, as they are or as products take them.
+void LinearStream::storeRows(Value feature, ArrayRef<Accumulator> sums,
+                             bool isRounded) {
+  auto pair = VectorType::get({2}, f.b.getF32Type());
+  for (auto [e, part] : llvm::enumerate(sums))
+    for (int64_t half = 0; half < 2; ++half) {
+      SmallVector<Value> both(ArrayRef(part).slice(2 * half, 2));
+      if (isRounded)
+        for (Value &x : both)
+          x = f.roundToTf32(x);
+      Value made = vector::FromElementsOp::create(f.b, f.loc, pair, both);
+      LLVM::StoreOp::create(f.b, f.loc, made, rowPlace(feature, half, e));
+    }
+}
+
+/// Where the lane's pair of columns of the `e`th 8 is in its row of a half.
+Value LinearStream::rowPlace(Value feature, int64_t half, int64_t e) {
+  Value row = f.add(feature, f.at.group);
+  Value place = f.offset(state.base,
+                         f.add(f.mul(row, state.pitch()), f.mul(f.at.quad, 8)));
+  return f.offset(place, 8 * half * state.pitch() + 32 * e);
+}
+
+/// What the chunk adds to rows [feature, feature + 16) of the state and the
+/// norm.
+void LinearStream::addChunk(Value feature, const SharedTile &values,
+                            SmallVectorImpl<Accumulator> &sums) {
+  Type f32 = f.b.getF32Type();
+  Value from = f.offset(keyFeatures.base,
+                        f.add(f.mul(f.at.quad, 2 * keyFeatures.pitch()),
+                              f.mul(f.add(feature, f.at.group), 4)));
   SmallVector<Value> carried(2, f.f32(0));
   for (const Accumulator &part : sums)
     llvm::append_range(carried, part);
@@ -139,18 +167,9 @@ void LinearStream::updateRows(Value feature, const SharedTile &values) {
   // A loop, so that loads of other keys do not fill the registers.
   carried =
       f.forLoop(f.index(0), f.index(StreamPlan::chunk), 16, carried, addKeys);
-  SmallVector<Value> norms(carried.begin(), carried.begin() + 2);
   for (size_t e = 0; e < sums.size(); ++e)
     sums[e] = Accumulator(ValueRange(carried).slice(2 + 4 * e, 4));
-  for (auto [e, part] : llvm::enumerate(sums))
-    for (int64_t half = 0; half < 2; ++half) {
-      Value made = vector::FromElementsOp::create(
-          f.b, f.loc, pair, ValueRange{part[2 * half], part[2 * half + 1]});
-      LLVM::StoreOp::create(
-          f.b, f.loc, made,
-          f.offset(to, 8 * half * state.pitch() + int64_t(32 * e)));
-    }
-  addToNorm(feature, norms);
+  addToNorm(feature, ArrayRef(carried).take_front(2));
 }
 
 /// Shares of the sums of rows [feature, feature + 16), of both halves.
@@ -167,16 +186,56 @@ void LinearStream::addToNorm(Value feature, ArrayRef<Value> norms) {
   }
 }
 
-void LinearStream::emitUpdate(const SharedTile &values) {
+/// Calls with the first feature of every 16 rows of the state that are the
+/// warp's.
+void LinearStream::forOwnRows(function_ref<void(Value feature)> body) {
   int64_t fragments = plan.padded / FragmentBuilder::fragmentRows;
   for (int64_t done = 0; done < fragments; done += StreamPlan::warps) {
     Value own = f.add(f.at.warp, done);
-    auto update = [&] {
-      updateRows(f.mul(own, FragmentBuilder::fragmentRows), values);
-    };
+    auto call = [&] { body(f.mul(own, FragmentBuilder::fragmentRows)); };
     if (done + StreamPlan::warps <= fragments)
-      update();
+      call();
     else
-      f.ifThen(f.less(own, f.index(fragments)), update);
+      f.ifThen(f.less(own, f.index(fragments)), call);
   }
+}
+
+/// The warp's rows of the state, where a lane keeps them; what is in shared
+/// memory is then what queries read.
+SmallVector<Value> LinearStream::takeState() {
+  SmallVector<Value> none(plan.columns / 2, f.f32(0));
+  Value own = f.mul(f.at.warp, FragmentBuilder::fragmentRows);
+  return f.ifElse(f.less(own, f.index(plan.padded)), none, [&] {
+    SmallVector<Accumulator> sums = loadRows(own);
+    if (query.memref)
+      storeRows(own, sums, /*isRounded=*/true);
+    return flatten(sums);
+  });
+}
+
+void LinearStream::giveState(ValueRange held) {
+  Value own = f.mul(f.at.warp, FragmentBuilder::fragmentRows);
+  f.ifThen(f.less(own, f.index(plan.padded)),
+           [&] { storeRows(own, unflatten(held), /*isRounded=*/false); });
+}
+
+/// The state with the chunk's keys; `held` is what lanes keep of it.
+SmallVector<Value> LinearStream::emitUpdate(const SharedTile &values,
+                                            ValueRange held) {
+  if (!plan.holdsState()) {
+    forOwnRows([&](Value feature) {
+      SmallVector<Accumulator> sums = loadRows(feature);
+      addChunk(feature, values, sums);
+      storeRows(feature, sums, /*isRounded=*/false);
+    });
+    return {};
+  }
+  Value own = f.mul(f.at.warp, FragmentBuilder::fragmentRows);
+  return f.ifElse(f.less(own, f.index(plan.padded)), held, [&] {
+    SmallVector<Accumulator> sums = unflatten(held);
+    addChunk(own, values, sums);
+    if (query.memref)
+      storeRows(own, sums, /*isRounded=*/true);
+    return flatten(sums);
+  });
 }

@@ -160,9 +160,7 @@ void ChunkEmitter::updateRow(Scores &scores, ArrayRef<Value> counts,
     largest = f.maxf(f.maxf(largest, part[first]), part[first + 1]);
   Value max = f.maxf(state.max[half], f.rowMax(largest));
   // Nothing seen so far: every difference is to be -inf and not NaN.
-  Value isEmpty = arith::CmpFOp::create(f.b, f.loc, arith::CmpFPredicate::OEQ,
-                                        max, f.f32(-kInfinity));
-  Value subtrahend = f.select(isEmpty, f.f32(0), max);
+  Value subtrahend = f.maxf(max, f.f32(-std::numeric_limits<float>::max()));
   Value lowered = f.exp2(f.subf(state.max[half], subtrahend)), sum = f.f32(0);
   for (auto [n, part] : llvm::enumerate(scores))
     for (int64_t i : {first, first + 1}) {

@@ -162,11 +162,9 @@ bool hasSimpleScores(OnlineAttentionOp op) {
   if (op.getBias() || op.getKeyValid() || op.getSoftcap() || op.getRelative() ||
       !op.getScoreMod().empty())
     return false;
-  constexpr int64_t mostOfMasked = 64;
-  auto accType = cast<MemRefType>(op.getAcc().getType());
   return !op.getMaskAttr() ||
-         (op.getMaskAttr().isContiguous() && accType.getDimSize(0) == 1 &&
-          accType.getDimSize(2) <= mostOfMasked);
+         (op.getMaskAttr().isContiguous() &&
+          cast<MemRefType>(op.getAcc().getType()).getDimSize(0) == 1);
 }
 
 /// Two fragments of rows for a warp read keys and values half as often as one,

@@ -20,9 +20,8 @@ using namespace mlir::attn::nvvm;
 namespace {
 /// Registers of a lane that may hold queries; more stay in shared memory.
 constexpr int64_t kQueryRegisters = 32;
-/// Bytes of a row of keys, and columns of the accumulators of a lane, up to
-/// which 64 keys make a tile, and not 32.
-constexpr int64_t kShortRow = 256, kFewColumns = 128;
+/// Bytes of a row of keys up to which 64 keys make a tile, and not 32.
+constexpr int64_t kShortRow = 256;
 /// Shared memory of a block that every architecture has.
 constexpr int64_t kSharedBytes = 99 * 1024;
 
@@ -37,11 +36,7 @@ public:
     valueSize = 8 * access.getColumnFragments();
     int64_t rowBytes =
         std::max(headSize, valueSize) * element.getIntOrFloatBitWidth() / 8;
-    bool isShort =
-        rowBytes <= kShortRow && kernel.rowFragments * valueSize <= kFewColumns;
-    // Ranges of rows take registers that scores of 64 keys need.
-    isShort &= !op.getMaskAttr() || kernel.rowFragments == 1;
-    keyTile = isShort ? 64 : 32;
+    keyTile = rowBytes <= kShortRow ? 64 : 32;
     queryInRegisters = !element.isF32() &&
                        kernel.rowFragments * steps() * 4 <= kQueryRegisters;
     int64_t queryRows =
@@ -79,7 +74,9 @@ private:
                             function_ref<SmallVector<Value>()> body);
   SoftmaxState emitTile(Value firstKey, const SoftmaxState &state);
   Scores emitScores(Value firstKey);
-  void emitValues(Scores &scores, SoftmaxState &state);
+  SmallVector<Value> pack(ArrayRef<Accumulator> scores);
+  Operand weightsOf(ValueRange weights, int64_t m, int64_t n);
+  void emitValues(ValueRange weights, SoftmaxState &state);
 
   int64_t depth, headSize, valueSize;
   bool queryInRegisters;
@@ -151,9 +148,11 @@ void OnlineEmitter::stageValues(Value firstKey) {
 Operand OnlineEmitter::leftOperand(int64_t m, int64_t step, bool isRelative) {
   if (!query.empty())
     return (isRelative ? relativeQuery : query)[m * steps() + step];
-  Value row = f.add(f.mul(kernel.at.warp, kernel.warpRows()),
-                    m * FragmentBuilder::fragmentRows);
-  return f.loadLeft(queryTile(isRelative), row, step);
+  // One address for all fragments.
+  SharedTile tile = queryTile(isRelative);
+  tile.base =
+      f.offset(tile.base, m * FragmentBuilder::fragmentRows * tile.pitch());
+  return f.loadLeft(tile, f.mul(kernel.at.warp, kernel.warpRows()), step);
 }
 
 void OnlineEmitter::loadQuery() {
@@ -179,29 +178,60 @@ OnlineEmitter::Scores OnlineEmitter::emitScores(Value firstKey) {
             return leftOperand(m, step, /*isRelative=*/true);
           }));
   }
-  for (int64_t step = 0; step < steps(); ++step) {
-    SmallVector<Operand> left;
-    for (int64_t m = 0; m < kernel.rowFragments; ++m)
-      left.push_back(leftOperand(m, step));
-    for (int64_t n = 0; n < keyFragments(); n += 2) {
-      SmallVector<Operand> right = f.loadRight(keys(), 8 * n, step);
-      for (int64_t part = 0; part < 2; ++part)
-        for (int64_t m = 0; m < kernel.rowFragments; ++m) {
-          Accumulator &sum = scores[m * keyFragments() + n + part];
-          sum = f.multiply(left[m], right[part], sum, element);
-        }
+  // Operands of a step are loaded before the products of the step before:
+  // in another order the assembler loads so many at once that it spills.
+  int64_t pairs = keyFragments() / 2, total = steps() * pairs;
+  SmallVector<SmallVector<Operand>> left, right;
+  auto load = [&](int64_t i) {
+    if (i >= total)
+      return;
+    int64_t step = i / pairs;
+    if (i % pairs == 0) {
+      left.emplace_back();
+      for (int64_t m = 0; m < kernel.rowFragments; ++m)
+        left.back().push_back(leftOperand(m, step));
     }
+    right.push_back(f.loadRight(keys(), 16 * (i % pairs), step));
+  };
+  for (int64_t i = 0; i < pairs; ++i)
+    load(i);
+  for (int64_t i = 0; i < total; ++i) {
+    load(i + pairs);
+    for (int64_t part = 0; part < 2; ++part)
+      for (int64_t m = 0; m < kernel.rowFragments; ++m) {
+        Accumulator &sum = scores[m * keyFragments() + 2 * (i % pairs) + part];
+        sum = f.multiply(left[i / pairs][m], right[i][part], sum, element);
+      }
   }
   return scores;
 }
 
-void OnlineEmitter::emitValues(Scores &scores, SoftmaxState &state) {
+/// Probabilities as they wait for their values: packed, or f32 as they are.
+SmallVector<Value> OnlineEmitter::pack(ArrayRef<Accumulator> scores) {
+  if (element.isF32())
+    return flatten(scores);
+  SmallVector<Value> packed;
+  for (const Accumulator &part : scores)
+    llvm::append_range(packed, f.toLeft({part}, element).high);
+  return packed;
+}
+
+/// The probabilities of one product: of fragment `m` and keys from `8 n` on.
+Operand OnlineEmitter::weightsOf(ValueRange weights, int64_t m, int64_t n) {
+  int64_t at = m * keyFragments() + n;
+  if (element.isF32())
+    return f.toLeft({Accumulator(weights.slice(4 * at, 4))}, element);
+  Operand operand;
+  llvm::append_range(operand.high, weights.slice(2 * at, 4));
+  return operand;
+}
+
+void OnlineEmitter::emitValues(ValueRange weights, SoftmaxState &state) {
   int64_t perStep = depth / 8, columns = access.getColumnFragments();
   for (int64_t n = 0; n < keyFragments(); n += perStep) {
     SmallVector<Operand> left;
     for (int64_t m = 0; m < kernel.rowFragments; ++m)
-      left.push_back(f.toLeft(
-          ArrayRef(scores).slice(m * keyFragments() + n, perStep), element));
+      left.push_back(weightsOf(weights, m, n));
     for (int64_t e = 0; e < columns; e += 2) {
       SmallVector<Operand> right = f.loadRightByRows(values(), 8 * n, 8 * e);
       for (int64_t part = 0; part < 2; ++part)
@@ -227,8 +257,9 @@ OnlineEmitter::ifSeen(Value firstKey, ValueRange otherwise,
   return f.ifElse(sees, otherwise, body);
 }
 
-/// The tile's values are on their way while its scores are formed, the next
-/// keys while the values are multiplied.
+/// The tile's values are on their way while its scores are formed and become
+/// probabilities, the next keys while the values are multiplied. What is held
+/// back until then takes half the registers of scores.
 SoftmaxState OnlineEmitter::emitTile(Value firstKey,
                                      const SoftmaxState &state) {
   auto turn = [&] {
@@ -237,9 +268,19 @@ SoftmaxState OnlineEmitter::emitTile(Value firstKey,
   };
   turn();
   stageValues(firstKey);
-  SmallVector<Value> none(4 * kernel.rowFragments * keyFragments(), f.f32(0));
-  SmallVector<Value> flat = ifSeen(firstKey, none, [&] {
-    return flatten(restrict(emitScores(firstKey), firstKey));
+  SmallVector<Value> none(kernel.rowFragments * keyFragments() *
+                              (element.isF32() ? 4 : 2),
+                          element.isF32() ? f.f32(0) : f.i32(0));
+  size_t count = none.size();
+  llvm::append_range(none, state.flatten());
+  SmallVector<Value> all = ifSeen(firstKey, none, [&] {
+    SoftmaxState after = state;
+    Scores scores = restrict(emitScores(firstKey), firstKey);
+    for (int64_t half = 0; half < 2 * kernel.rowFragments; ++half)
+      lowerRow(after, half, updateRow(scores, after, half));
+    SmallVector<Value> result = pack(scores);
+    llvm::append_range(result, after.flatten());
+    return result;
   });
   turn();
   Value next = f.add(firstKey, keyTile);
@@ -248,12 +289,10 @@ SoftmaxState OnlineEmitter::emitTile(Value firstKey,
       relative->stageNext(next);
     stageKeys(next);
   });
-  return state.with(ifSeen(firstKey, state.flatten(), [&] {
-    SoftmaxState after = state;
-    Scores scores = unflatten(flat);
-    for (int64_t half = 0; half < 2 * kernel.rowFragments; ++half)
-      lowerRow(after, half, updateRow(scores, after, half));
-    emitValues(scores, after);
+  SoftmaxState lowered = state.with(ValueRange(all).drop_front(count));
+  return state.with(ifSeen(firstKey, lowered.flatten(), [&] {
+    SoftmaxState after = lowered;
+    emitValues(ValueRange(all).take_front(count), after);
     return after.flatten();
   }));
 }

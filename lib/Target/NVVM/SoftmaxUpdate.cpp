@@ -64,17 +64,15 @@ bool SoftmaxUpdate::enterTile(std::optional<PagedRows> &paged, Value firstKey) {
 }
 
 Value SoftmaxUpdate::reduceWarp(ArrayRef<Value> values, bool isMax) {
-  auto extreme = [&](Value x, Value y) -> Value {
-    if (isMax)
-      return f.max(x, y);
-    return f.min(x, y);
-  };
   Value result = values.front();
   for (Value value : values.drop_front())
-    result = extreme(result, value);
-  for (int64_t mask : {4, 8, 16})
-    result = extreme(result, f.shuffleXor(result, mask));
-  return result;
+    result = isMax ? f.max(result, value) : f.min(result, value);
+  // The assembler knows that the result is the same for all lanes, which a
+  // butterfly of shuffles hides from it: branches on it take no care of lanes
+  // that part.
+  return NVVM::ReduxOp::create(
+      f.b, f.loc, f.b.getI32Type(), result,
+      isMax ? NVVM::ReduxKind::MAX : NVVM::ReduxKind::MIN, f.i32(-1));
 }
 
 void SoftmaxUpdate::describeRows() {
@@ -208,9 +206,7 @@ Value SoftmaxUpdate::updateRow(Scores &scores, SoftmaxState &state,
   }
   Value max = f.maxf(state.max[half], largest);
   // Nothing seen so far: every difference is to be -inf and not NaN.
-  Value isEmpty = arith::CmpFOp::create(f.b, f.loc, arith::CmpFPredicate::OEQ,
-                                        max, f.f32(-kInfinity));
-  Value subtrahend = f.select(isEmpty, f.f32(0), max);
+  Value subtrahend = f.maxf(max, f.f32(-std::numeric_limits<float>::max()));
   Value lowered = f.exp2(f.subf(state.max[half], subtrahend));
   Value negative = arith::NegFOp::create(f.b, f.loc, subtrahend);
   for (Accumulator &part : own)

@@ -36,19 +36,6 @@ protected:
   }
   int64_t keyFragments() const { return keyTile / 8; }
 
-  static SmallVector<Value> flatten(ArrayRef<Accumulator> parts) {
-    SmallVector<Value> all;
-    for (const Accumulator &part : parts)
-      llvm::append_range(all, part);
-    return all;
-  }
-  static SmallVector<Accumulator> unflatten(ValueRange all) {
-    SmallVector<Accumulator> parts;
-    for (size_t i = 0; i < all.size(); i += 4)
-      parts.push_back(Accumulator(all.slice(i, 4)));
-    return parts;
-  }
-
   GlobalRows queryRows(bool isRelative = false) {
     return GlobalRows(f, isRelative ? op.getRelativeQuery() : op.getQuery(),
                       positionOf(queryMap, D::kHeadSize));

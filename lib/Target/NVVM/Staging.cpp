@@ -176,21 +176,25 @@ void stageEvenly(FragmentBuilder &f, const SharedTile &tile,
         row = f.b.createOrFold<arith::DivUIOp>(f.loc, f.at.thread,
                                                f.index(chunks));
   Value to = f.offset(tile.base, f.add(f.mul(row, tile.pitch()), chunk));
-  Value own = f.add(first, row);
-  Value from = toGlobalPointer(f, f.add(source.rowAddress({own}), chunk));
+  Value from =
+      toGlobalPointer(f, f.add(source.rowAddress({f.add(first, row)}), chunk));
   std::optional<int64_t> rowBytes = source.getRowBytes();
   Value distance;
   if (!rowBytes)
     distance = f.sub(source.rowAddress({f.index(step)}),
                      source.rowAddress({f.index(0)}));
   auto copy = [&](bool isWhole) {
+    // Fewer rows than the tile has: 32 bits, and nothing that is kept.
+    Value rest = isWhole ? Value() : f.toI32(f.sub(end, first)),
+          number = isWhole ? Value() : f.toI32(row);
     for (int64_t at = 0; at < tile.rows; at += step) {
       Value source = rowBytes ? f.offset(from, at * *rowBytes)
                               : f.offset(from, f.mul(distance, at / step));
       // A copy of no bytes needs no address in bounds.
       Value size;
       if (!isWhole)
-        size = f.select(f.less(f.add(own, at), end), f.i32(16), f.i32(0));
+        size = f.select(f.less(f.add(number, f.i32(at)), rest), f.i32(16),
+                        f.i32(0));
       NVVM::CpAsyncOp::create(f.b, f.loc, f.offset(to, at * tile.pitch()),
                               source, 16, NVVM::LoadCacheModifierKind::CG,
                               size);

@@ -17,6 +17,20 @@ using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::nvvm;
 
+SmallVector<Value> attn::nvvm::flatten(ArrayRef<Accumulator> parts) {
+  SmallVector<Value> all;
+  for (const Accumulator &part : parts)
+    llvm::append_range(all, part);
+  return all;
+}
+
+SmallVector<Accumulator> attn::nvvm::unflatten(ValueRange all) {
+  SmallVector<Accumulator> parts;
+  for (size_t i = 0; i < all.size(); i += 4)
+    parts.push_back(Accumulator(all.slice(i, 4)));
+  return parts;
+}
+
 SmallVector<Value> SoftmaxState::flatten() const {
   SmallVector<Value> all;
   for (const Accumulator &part : acc)

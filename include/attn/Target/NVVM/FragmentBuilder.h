@@ -16,12 +16,10 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/IR/BuiltinTypes.h"
 
 namespace mlir::attn::nvvm {
 
-/// How products of f32 are formed: of three tf32 products, which keeps 22 bits
-/// of the operands, or of one, which keeps 11.
+/// How products of f32 are formed: of three of tf32 (22 bits) or one (11 bits).
 enum class F32Products { Three, One };
 
 /// Where a thread stands in its block: `index` values.
@@ -82,16 +80,13 @@ public:
   Value select(Value condition, Value x, Value y);
   Value both(Value x, Value y);
   Value greater(Value x, Value y);
-  /// The larger; of a NaN and a number, the number.
+  /// The larger, of a NaN and a number the number; the smaller, NaN if one is.
   Value maxf(Value x, Value y);
-  /// The smaller; NaN if one of them is.
   Value minimum(Value x, Value y);
   /// 2^x, one instruction: 2 ulp, subnormal results become 0.
   Value exp2(Value x);
   Value log2(Value x);
-  /// x in the 11 bits of tf32, to nearest: x * 8193 is rounded there, and
-  /// subtracting x * 8192 is exact. Two products, where `cvt.rna.tf32` becomes
-  /// a comparison, a sum and a selection. Beyond 2^114 results are infinite.
+  /// x in the 11 bits of tf32, to nearest; beyond 2^114 infinite.
   Value roundToTf32(Value x);
   /// A float of any width as f32, and back.
   Value extend(Value x);
@@ -130,15 +125,14 @@ public:
   /// is in the order in which `toLeft` has it.
   SmallVector<Operand> loadRightByRows(const SharedTile &tile, int64_t row,
                                        int64_t column);
-  /// A left operand of the columns of accumulators; it takes as many as have
-  /// the depth of an instruction. No lane needs what another holds.
+  /// A left operand of the columns of accumulators, as many as have its depth.
   Operand toLeft(ArrayRef<Accumulator> parts, Type element);
   /// An operand of f32 values, in the order of the instruction's registers.
   Operand makeOperand(ArrayRef<Value> values);
   /// sum + left * right
   Accumulator multiply(const Operand &left, const Operand &right,
                        Accumulator sum, Type element);
-  /// `ldmatrix`; and registers as they come from memory as an operand.
+  /// `ldmatrix`, and registers as they come from memory as an operand.
   SmallVector<Value> loadMatrices(Value pointer, bool isTransposed);
   Operand split(ArrayRef<Value> registers, Type element);
 
