@@ -29,8 +29,8 @@ double mlir::attn::estimateVisibleKeys(MaskAttrInterface mask, int64_t heads,
   return double(seen) * double(step) / double(samples);
 }
 
-AttentionShape mlir::attn::describeAttention(AttentionOp op,
-                                             int64_t assumedLength) {
+/// All but the visible keys, which take longest to know.
+static AttentionShape describeExtents(AttentionOp op, int64_t assumedLength) {
   auto extent = [&](AttentionOp::Dim dim, int64_t otherwise) {
     int64_t size = op.getStaticExtent(dim);
     return ShapedType::isDynamic(size) ? otherwise : size;
@@ -52,21 +52,27 @@ AttentionShape mlir::attn::describeAttention(AttentionOp op,
   shape.keysAreQueries =
       op.getQuery() == op.getKey() && keyAsQuery == op.getQueryMap();
   shape.isCausal = isa_and_nonnull<CausalAttr>(op.getMaskAttr());
+  return shape;
+}
+
+AttentionShape mlir::attn::describeAttention(AttentionOp op,
+                                             int64_t assumedLength) {
+  AttentionShape shape = describeExtents(op, assumedLength);
   shape.visible = estimateVisibleKeys(op.getMask().value_or(nullptr),
                                       shape.heads, shape.queries, shape.keys);
   return shape;
 }
 
-Cost mlir::attn::estimateCost(AttentionOp op, FormAttrInterface form,
-                              int64_t length) {
-  AttentionShape shape = describeAttention(op, length);
+AttentionShape mlir::attn::describeAttentionOfLength(AttentionOp op,
+                                                     int64_t length) {
+  AttentionShape shape = describeExtents(op, length);
   if (op.getStaticExtent(AttentionOp::kQuery) ==
       op.getStaticExtent(AttentionOp::kKey))
     shape.queries = length;
   shape.keys = length;
   shape.visible = estimateVisibleKeys(op.getMask().value_or(nullptr),
                                       shape.heads, shape.queries, shape.keys);
-  return form.getCost(shape);
+  return shape;
 }
 
 std::string mlir::attn::describeCost(Cost cost) {

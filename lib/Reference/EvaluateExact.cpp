@@ -9,6 +9,7 @@
 #include "ExactPipeline.h"
 #include "attn/Reference/Reference.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/ExecutionEngine/ExecutionEngine.h"
@@ -188,7 +189,22 @@ std::vector<Array> Buffers::takeResults(FunctionType type) {
   return arrays;
 }
 
-llvm::Expected<std::unique_ptr<ExecutionEngine>> compile(ModuleOp module) {
+/// Numbers that a run reads: inputs, and constants such as weights.
+int64_t countNumbers(ModuleOp module, ArrayRef<Array> inputs) {
+  int64_t count = 0;
+  for (const Array &input : inputs)
+    count += int64_t(input.values.size());
+  module.walk([&](arith::ConstantOp op) {
+    if (auto elements = dyn_cast<ElementsAttr>(op.getValue()))
+      count += elements.isSplat() ? 1 : elements.getNumElements();
+  });
+  return count;
+}
+
+/// A small problem runs in no time, however it is compiled: then most of the
+/// time would go into optimisation.
+llvm::Expected<std::unique_ptr<ExecutionEngine>> compile(ModuleOp module,
+                                                         bool isSmall) {
   llvm::InitializeNativeTarget();
   llvm::InitializeNativeTargetAsmPrinter();
   auto machineBuilder = llvm::orc::JITTargetMachineBuilder::detectHost();
@@ -197,9 +213,11 @@ llvm::Expected<std::unique_ptr<ExecutionEngine>> compile(ModuleOp module) {
   auto machine = machineBuilder->createTargetMachine();
   if (!machine)
     return machine.takeError();
-  auto optimise = makeOptimizingTransformer(/*optLevel=*/2, /*sizeLevel=*/0,
-                                            machine->get());
+  auto optimise = makeOptimizingTransformer(
+      /*optLevel=*/isSmall ? 0 : 2, /*sizeLevel=*/0, machine->get());
   ExecutionEngineOptions options;
+  if (isSmall)
+    options.jitCodeGenOptLevel = llvm::CodeGenOptLevel::None;
   options.transformer = optimise;
   options.enableGDBNotificationListener =
       options.enablePerfNotificationListener = false;
@@ -259,10 +277,12 @@ mlir::attn::reference::evaluateExact(ModuleOp module, StringRef entry,
   if (failed(decompose.run(*copy)))
     return failure();
   std::vector<std::string> messages = callCheckFunction(*copy);
+  constexpr int64_t kSmall = 1 << 14;
+  bool isSmall = countNumbers(*copy, inputs) <= kSmall;
   if (failed(lower.run(*copy)))
     return failure();
 
-  auto engine = compile(*copy);
+  auto engine = compile(*copy, isSmall);
   if (!engine)
     return module.emitError() << "the reference could not be compiled: "
                               << llvm::toString(engine.takeError());

@@ -22,9 +22,9 @@ AttentionShape describeAttention(AttentionOp op, int64_t assumedLength);
 double estimateVisibleKeys(MaskAttrInterface mask, int64_t heads,
                            int64_t queries, int64_t keys);
 
-/// What `form` costs in place of `op` if it had `length` keys, and as many
-/// queries where it now has as many.
-Cost estimateCost(AttentionOp op, FormAttrInterface form, int64_t length);
+/// The shape that `op` would have with `length` keys, and as many queries where
+/// it now has as many.
+AttentionShape describeAttentionOfLength(AttentionOp op, int64_t length);
 
 /// "8.59e+09 flops, 3.36e+07 bytes".
 std::string describeCost(Cost cost);

@@ -76,19 +76,29 @@ static SmallVector<FormAttrInterface> listForms(AttentionOp op) {
   return forms;
 }
 
+/// The shapes of `op` at lengths from long to short. What a mask lets through
+/// is counted once for all forms.
+static SmallVector<AttentionShape> describeLengths(AttentionOp op) {
+  constexpr int64_t shortest = 16, longest = 1 << 20;
+  SmallVector<AttentionShape> shapes;
+  for (int64_t length = longest; length >= shortest; length /= 2)
+    shapes.push_back(describeAttentionOfLength(op, length));
+  return shapes;
+}
+
 /// From which length on a form is faster than exact attention; no length, if it
 /// never is.
-static std::optional<int64_t>
-findCrossover(AttentionOp op, FormAttrInterface form, MachineAttr limits) {
-  constexpr int64_t shortest = 16, longest = 1 << 20;
-  auto exact = ExactFormAttr::get(op.getContext());
+static std::optional<int64_t> findCrossover(ArrayRef<AttentionShape> lengths,
+                                            FormAttrInterface form,
+                                            ExactFormAttr exact,
+                                            MachineAttr limits) {
   std::optional<int64_t> from;
   // From the end, as a form may pay for very short sequences by chance.
-  for (int64_t length = longest; length >= shortest; length /= 2) {
-    if (limits.estimateSeconds(estimateCost(op, form, length)) >=
-        limits.estimateSeconds(estimateCost(op, exact, length)))
+  for (const AttentionShape &shape : lengths) {
+    if (limits.estimateSeconds(form.getCost(shape)) >=
+        limits.estimateSeconds(exact.getCost(shape)))
       break;
-    from = length;
+    from = shape.keys;
   }
   return from;
 }
@@ -101,13 +111,15 @@ void RankForms::rank(AttentionOp op, MachineAttr limits) {
   llvm::stable_sort(estimates, [](const Estimate &a, const Estimate &b) {
     return a.seconds < b.seconds;
   });
+  SmallVector<AttentionShape> lengths = describeLengths(op);
+  auto exact = ExactFormAttr::get(op.getContext());
   SmallVector<std::string> times, pays;
   for (auto [form, seconds] : estimates) {
     times.push_back(
         llvm::formatv("{0} {1:f1} us", form.getFormName(), 1e6 * seconds));
     if (isa<ExactFormAttr>(form))
       continue;
-    std::optional<int64_t> from = findCrossover(op, form, limits);
+    std::optional<int64_t> from = findCrossover(lengths, form, exact, limits);
     pays.push_back(form.getFormName().str() + " " +
                    (from ? "from " + std::to_string(*from) : "never"));
   }
