@@ -463,15 +463,8 @@ struct LaunchTilesPass
     std::optional<WarpGroupPlan> plan = planWarpGroups(ops, reason);
     if (plan) {
       ++numWarpGroups;
-      const std::pair<StringRef, const OperandCopies *> copies[] = {
-          {"queries", &plan->queryCopies},
-          {"keys", &plan->keyCopies},
-          {"values", &plan->valueCopies}};
-      for (auto [name, one] : copies)
-        if (!one->useMap())
-          missed("NoTensorMap", *online)
-              << "sm_90a copies " << name
-              << " by cp.async instead of a tensor map: " << one->obstacle;
+      for (const std::string &text : plan->describeOtherCopies())
+        missed("NoTensorMap", *online) << text;
       return plan;
     }
     missed("NoWarpGroups", *online)

@@ -206,6 +206,20 @@ attn::nvvm::planWarpGroups(ArrayRef<Operation *> ops, std::string &reason) {
   return std::nullopt;
 }
 
+SmallVector<std::string> WarpGroupPlan::describeOtherCopies() const {
+  SmallVector<std::string> texts;
+  auto add = [&](StringRef name, const OperandCopies &copies) {
+    if (!copies.useMap())
+      texts.push_back(llvm::formatv("sm_90a copies {0} by cp.async instead of "
+                                    "a tensor map: {1}",
+                                    name, copies.obstacle));
+  };
+  add("queries", queryCopies);
+  add("keys", keyCopies);
+  add("values", valueCopies);
+  return texts;
+}
+
 /// A map for every range, or the one of a range before.
 static void createMaps(OpBuilder &host, ArrayRef<Value> operands,
                        OperandCopies &copies) {

@@ -40,6 +40,8 @@ struct WarpGroupPlan {
   bool useMaps() const {
     return queryCopies.useMap() && keyCopies.useMap() && valueCopies.useMap();
   }
+  /// A sentence for every operand that no tensor map is used for.
+  SmallVector<std::string> describeOtherCopies() const;
 
   int64_t threads() const {
     return (consumers + 1) * WarpGroupBuilder::threads;
