@@ -105,7 +105,6 @@ def test_wrong_arguments(call, settings, status, message):
         ("fail=cuInit:100", 6, "the driver finds no NVIDIA GPU: error 100: no device"),
         ("version=75", 6, "expected kernels for sm_75, which GPU 0 is, got sm_80, sm_90a"),
         ("fail=cuMemcpyHtoD:2", 4, "cuMemcpyHtoD: error 2: out of memory"),
-        ("fail=cuMemAllocAsync:2", 4, "cuMemAllocAsync: error 2: out of memory"),
         ("fail=cuModuleLoadDataEx:222", 5, "cuModuleLoadDataEx: error 222: failure"),
         ("fail=cuLaunchKernel:700", 5, "cuLaunchKernel: error 700: failure"),
         ("fail=cuModuleGetFunction:500", 5, "cuModuleGetFunction: error 500: failure"),
