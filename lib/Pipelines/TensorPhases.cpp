@@ -104,7 +104,7 @@ TileSizes mlir::attn::getGpuTileSizes() {
   sizes.attention.keyTile = 0;
   sizes.attention.windowKeys = 1; // keys are not gathered into a tile
   sizes.attention.linearChunk = sizes.attention.featureChunk = 64;
-  sizes.attention.linearTasks = 384; // three blocks a multiprocessor
+  sizes.attention.linearTasks = 256;
   sizes.lsh.narrow = sizes.asymmetricLsh.narrow = true;
   sizes.lsh.wideCodes = sizes.asymmetricLsh.wideCodes = true;
   sizes.attention.relativeBytes = 16384;

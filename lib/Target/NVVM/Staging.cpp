@@ -176,20 +176,21 @@ void stageEvenly(FragmentBuilder &f, const SharedTile &tile,
         row = f.b.createOrFold<arith::DivUIOp>(f.loc, f.at.thread,
                                                f.index(chunks));
   Value to = f.offset(tile.base, f.add(f.mul(row, tile.pitch()), chunk));
-  Value from =
-      toGlobalPointer(f, f.add(source.rowAddress({f.add(first, row)}), chunk));
   std::optional<int64_t> rowBytes = source.getRowBytes();
-  Value distance;
-  if (!rowBytes)
-    distance = f.sub(source.rowAddress({f.index(step)}),
-                     source.rowAddress({f.index(0)}));
+  Value distance = rowBytes ? f.index(*rowBytes)
+                            : f.sub(source.rowAddress({f.index(1)}),
+                                    source.rowAddress({f.index(0)}));
+  // What is the thread's alone does not change from tile to tile.
+  Value from =
+      f.offset(toGlobalPointer(f, f.add(source.rowAddress({row}), chunk)),
+               f.mul(first, distance));
   auto copy = [&](bool isWhole) {
     // Fewer rows than the tile has: 32 bits, and nothing that is kept.
     Value rest = isWhole ? Value() : f.toI32(f.sub(end, first)),
           number = isWhole ? Value() : f.toI32(row);
     for (int64_t at = 0; at < tile.rows; at += step) {
       Value source = rowBytes ? f.offset(from, at * *rowBytes)
-                              : f.offset(from, f.mul(distance, at / step));
+                              : f.offset(from, f.mul(distance, at));
       // A copy of no bytes needs no address in bounds.
       Value size;
       if (!isWhole)

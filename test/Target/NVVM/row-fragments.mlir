@@ -27,13 +27,25 @@ func.func @plain(%q: !t, %acc: memref<1x128x128xf32>, %max: memref<1x128xf32>, %
 }
 
 // CHECK-LABEL: func.func @masked
-// CHECK: gpu.launch {{.*}} threads({{.*}}) in ({{.*}} = %c256{{.*}})
+// CHECK: gpu.launch {{.*}} threads({{.*}}) in ({{.*}} = %c128{{.*}})
 func.func @masked(%q: !t, %acc: memref<1x128x128xf32>, %max: memref<1x128xf32>, %sum: memref<1x128xf32>, %n: index) {
   %c0 = arith.constant 0 : index
   scf.forall (%i) in (2) {
     attn.online_attention ins(%q, %q, %q : !t, !t, !t)
         state(%acc, %max, %sum : memref<1x128x128xf32>, memref<1x128xf32>, memref<1x128xf32>)
         at(%c0, %c0, %c0, %c0) of(%n, %n) maps [#q, #k, #v] scale 1.0 mask #attn.causal<top_left>
+  }
+  return
+}
+
+// CHECK-LABEL: func.func @capped
+// CHECK: gpu.launch {{.*}} threads({{.*}}) in ({{.*}} = %c256{{.*}})
+func.func @capped(%q: !t, %acc: memref<1x128x128xf32>, %max: memref<1x128xf32>, %sum: memref<1x128xf32>, %n: index) {
+  %c0 = arith.constant 0 : index
+  scf.forall (%i) in (2) {
+    attn.online_attention ins(%q, %q, %q : !t, !t, !t)
+        state(%acc, %max, %sum : memref<1x128x128xf32>, memref<1x128xf32>, memref<1x128xf32>)
+        at(%c0, %c0, %c0, %c0) of(%n, %n) maps [#q, #k, #v] scale 1.0 softcap 8.0
   }
   return
 }

@@ -202,8 +202,8 @@ TEST(PredictionTest, agreesWithFlashAttention2) {
     double published, difference;
   };
   for (Case one :
-       {Case{64, 128, 128, 324, -0.02}, Case{128, 128, 64, 370, -0.05},
-        Case{256, 64, 64, 326, -0.20}}) {
+       {Case{64, 128, 128, 324, -0.05}, Case{128, 128, 64, 370, -0.08},
+        Case{256, 64, 64, 326, -0.23}}) {
     KernelLaunch launch = flashAttention2(one.headSize, one.rows, one.keyTile);
     Prediction prediction = run(machine("h100"), launch);
     double tflops = double(launch.counts.mmaFlops) / prediction.ms / 1e9;
