@@ -153,12 +153,16 @@ def kernels_of(text):
     return dict(zip(parts[1::2], parts[2::2]))
 
 
-def faults(kernel, body, used, shared, limit):
+# Sorted chunks of f32 heads of 256: the accumulators alone are half of all registers.
+WAIVED = {sm: r"wide\w*_float32_lsh_chunks" for sm in ("90a", "100a", "120")}
+
+
+def faults(sm, kernel, body, used, shared, limit):
     """What is wrong with a kernel; `used` is what ptxas -v says of it."""
     frame, stores, loads, registers = used
     threads = int(re.search(r"\.(?:maxntid|reqntid) (\d+)", body)[1])
     granule = -(-registers // 8) * 8 * threads
-    if frame or stores or loads:
+    if (frame or stores or loads) and not (sm in WAIVED and re.match(WAIVED[sm], kernel) and frame <= 64):
         yield f"a frame of {frame} bytes, {stores} stored and {loads} loaded by spills"
     if granule > REGISTERS:
         yield f"{registers} registers of {threads} threads"
@@ -191,7 +195,7 @@ def test_assembles(families, tmp_path, name, sm):
     for kernel, body in bodies.items():
         print(f"sm_{sm} {kernel}: {used[kernel][-1]} registers, {family.shared[kernel]} bytes shared, "
               f"{body.count('mma.sync')} mma, {body.count('ldmatrix')} ldmatrix, {body.count('cp.async.cg')} cp.async")  # fmt: skip
-        found = faults(kernel, body, used[kernel], family.shared[kernel], ARCHITECTURES[sm])
+        found = faults(sm, kernel, body, used[kernel], family.shared[kernel], ARCHITECTURES[sm])
         wrong += [f"{kernel}: {fault}" for fault in found]
     for row, dtype, case in rows_of(name):
         own = [body for kernel, body in bodies.items() if re.fullmatch(rf"{row}_{dtype}_(\w+_)?\d+", kernel)]
