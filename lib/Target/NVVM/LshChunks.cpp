@@ -109,15 +109,12 @@ ChunkEmitter::Range ChunkEmitter::rangeOf(Value rank) {
   return {begin, f.max(begin, end)};
 }
 
-/// The extreme of i32 values over all rows of the warp.
+/// The extreme of i32 values over all rows of the warp, known to be the same
+/// for all lanes.
 static Value reduceWarp(FragmentBuilder &f, Value x, Value y, bool isMax) {
-  auto extreme = [&](Value x, Value y) {
-    return isMax ? f.max(x, y) : f.min(x, y);
-  };
-  Value result = extreme(x, y);
-  for (int64_t mask : {4, 8, 16})
-    result = extreme(result, f.shuffleXor(result, mask));
-  return result;
+  return NVVM::ReduxOp::create(
+      f.b, f.loc, f.b.getI32Type(), isMax ? f.max(x, y) : f.min(x, y),
+      isMax ? NVVM::ReduxKind::MAX : NVVM::ReduxKind::MIN, f.i32(-1));
 }
 
 void ChunkEmitter::describeRows() {

@@ -48,8 +48,7 @@ struct ChunkPlan {
     return std::max(2 * stageBytes(), queriesAt() + queries({}).bytes());
   }
 
-  /// Whether accumulators take so many registers that addresses had better
-  /// take none.
+  /// Whether accumulators leave addresses and loads few registers.
   bool leavesFewRegisters() const { return valueSize > 128; }
 
   int64_t headSize, valueSize, rounds;
@@ -118,6 +117,7 @@ private:
   // A step.
   SoftmaxState emitTile(Value first, Value stage, const SoftmaxState &state);
   SoftmaxState emitStep(const Step &step, SoftmaxState state);
+  void holdBack();
   Operand leftOperand(int64_t step);
   Scores emitScores(const Step &step);
   void restrict(const Step &step, Scores &scores);

@@ -33,6 +33,12 @@ Operand ChunkEmitter::leftOperand(int64_t step) {
                     row, step);
 }
 
+/// Keeps loads of later products from registers that accumulators have left.
+void ChunkEmitter::holdBack() {
+  if (plan.leavesFewRegisters())
+    NVVM::SyncWarpOp::create(f.b, f.loc, f.i32(-1));
+}
+
 ChunkEmitter::Scores ChunkEmitter::emitScores(const Step &step) {
   Scores scores(plan.keyStep / 8, f.zero());
   SharedTile tile = plan.keys(step.stage);
@@ -45,6 +51,7 @@ ChunkEmitter::Scores ChunkEmitter::emitScores(const Step &step) {
         scores[n + part] =
             f.multiply(left, right[part], scores[n + part], plan.element);
     }
+    holdBack();
   }
   return scores;
 }
@@ -202,6 +209,7 @@ void ChunkEmitter::emitValues(const Step &step, Scores &scores,
       for (int64_t part = 0; part < 2; ++part)
         state.acc[e + part] = f.multiply(left, right[part], state.acc[e + part],
                                          plan.valueElement);
+      holdBack();
     }
   }
 }
