@@ -166,7 +166,7 @@ def check(family, name, kernels, sm):
     return wrong + [f"{name}: {fault}" for fault in missing(gpu_programs.FAMILIES[family][name], [it.body for it in own.values()])]
 
 
-@pytest.mark.parametrize("family, names, name, architectures, sm", rows())
+@pytest.mark.parametrize("family, names, name, architectures, sm", list(rows()))
 def test_assembles(family, names, name, architectures, sm):
     try:
         kernels = assemble(family, names, architectures, sm)

@@ -132,9 +132,9 @@ def test_driver_without_a_function(call, folder):
 
 def images(data):
     """Where the table of images is, and of each its record's place, kind, offset and size."""
-    table = data.index(b"ATTNGPU2")
-    count, _ = struct.unpack_from("<2I", data, table + 8)
-    records = [(at, *struct.unpack_from("<I12x2Q", data, at)) for at in range(table + 16, table + 16 + 32 * count, 32)]
+    table = data.index(b"ATTNGPU3")
+    (count,) = struct.unpack_from("<I", data, table + 8)
+    records = [(at, *struct.unpack_from("<I12x2Q", data, at)) for at in range(table + 24, table + 24 + 32 * count, 32)]
     return table, records
 
 
@@ -148,6 +148,8 @@ def spoil(data, damage):
         struct.pack_into("<I", data, table + 8, 2**32 - 1)
     elif damage == "launches":
         struct.pack_into("<I", data, table + 12, 2**32 - 1)
+    elif damage == "maps":
+        struct.pack_into("<I", data, table + 16, 2**32 - 1)
     elif damage == "offset":
         struct.pack_into("<Q", data, place + 16, 2**63)
     elif damage == "kind":
@@ -168,6 +170,7 @@ def spoil(data, damage):
         ("magic", "expected images of kernels, got "),
         ("count", "expected images of kernels, got "),
         ("launches", "expected images of kernels, got "),
+        ("maps", "expected images of kernels, got "),
         ("offset", "expected images of kernels, got "),
         ("name", "expected images of kernels, got "),
         ("kind", "expected whole kernels for sm_80, got an image of a kind that is not known"),

@@ -138,7 +138,8 @@ void ChunkEmitter::describeRows() {
     begins.push_back(f.select(row.isThere, row.begin,
                               f.i32(std::numeric_limits<int32_t>::max())));
     ends.push_back(f.select(row.isThere, end, f.i32(0)));
-    if (plan.hasCodes && plan.rounds <= kCodeRegisters)
+    if (plan.hasCodes && plan.rounds <= kCodeRegisters &&
+        !plan.leavesFewRegisters())
       for (int64_t r = 0; r < plan.rounds; ++r) {
         Value code = memref::LoadOp::create(
             f.b, f.loc, op.getCode(),

@@ -414,18 +414,6 @@ struct LaunchTilesPass
     return tf32 ? F32Products::One : F32Products::Three;
   }
 
-  void findPages(scf::ForallOp loop) {
-    std::string reason;
-    markPaged(loop, reason);
-    if (!reason.empty())
-      remark::missed(loop.getLoc(), remark::RemarkOpts::name("CopiedPages")
-                                        .category(DEBUG_TYPE)
-                                        .function(getOperation().getName()))
-          << remark::reason("rows in pages are copied in front of the kernel "
-                            "that reads them: {0}",
-                            reason);
-  }
-
   /// The operations of sorted attention, which are about all tiles at once.
   LogicalResult launchSorted() {
     SmallVector<Operation *> ops;
@@ -449,6 +437,15 @@ struct LaunchTilesPass
                           remark::RemarkOpts::name(name)
                               .category(DEBUG_TYPE)
                               .function(getOperation().getName()));
+  }
+
+  void findPages(scf::ForallOp loop) {
+    std::string reason;
+    markPaged(loop, reason);
+    if (!reason.empty())
+      missed("CopiedPages", loop)
+          << "rows in pages are copied in front of the kernel that reads them: "
+          << reason;
   }
 
   /// The layout for warp groups, if the module is for sm_90a too.
@@ -484,12 +481,8 @@ struct LaunchTilesPass
     for (Operation *op : ops)
       if (failed(verifyEmittable(op)))
         return failure();
-    SmallVector<Operation *> scratch;
-    for (Operation *op : ops) {
-      numEmitted += isTile(op);
-      if (isa<memref::AllocOp>(op))
-        scratch.push_back(op);
-    }
+    numEmitted += llvm::count_if(ops, isTile);
+    auto scratch = llvm::filter_to_vector(ops, llvm::IsaPred<memref::AllocOp>);
     Launcher(loop, ops, products(), rowFragments, planFor90a(ops)).build();
     for (Operation *alloc : scratch)
       alloc->erase();

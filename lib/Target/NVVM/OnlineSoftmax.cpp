@@ -20,8 +20,9 @@ using namespace mlir::attn::nvvm;
 namespace {
 /// Registers of a lane that may hold queries; more stay in shared memory.
 constexpr int64_t kQueryRegisters = 32;
-/// Bytes of a row of keys up to which 64 keys make a tile, and not 32.
-constexpr int64_t kShortRow = 256;
+/// Bytes of a row of keys up to which 64 keys make a tile, and not 32; with a
+/// bias whose places are computed.
+constexpr int64_t kShortRow = 256, kShortRowWithTable = 128;
 /// Shared memory of a block that every architecture has.
 constexpr int64_t kSharedBytes = 99 * 1024;
 
@@ -36,7 +37,9 @@ public:
     valueSize = 8 * access.getColumnFragments();
     int64_t rowBytes =
         std::max(headSize, valueSize) * element.getIntOrFloatBitWidth() / 8;
-    keyTile = rowBytes <= kShortRow ? 64 : 32;
+    keyTile = rowBytes <= (hasTableBias(op) ? kShortRowWithTable : kShortRow)
+                  ? 64
+                  : 32;
     queryInRegisters = !element.isF32() &&
                        kernel.rowFragments * steps() * 4 <= kQueryRegisters;
     int64_t queryRows =
@@ -104,8 +107,12 @@ void OnlineEmitter::planShared() {
   int64_t queryAt = queryInRegisters ? keyBytes : end;
   queryBase = f.offset(kernel.at.shared, queryAt);
   end = std::max(end, queryAt + queryBytes);
-  rangesAt = f.offset(kernel.at.shared, end);
-  kernel.requireShared(end + rangeBytes());
+  // In registers where tiles take all that there is.
+  if (end + rangeBytes() <= kSharedBytes) {
+    rangesAt = f.offset(kernel.at.shared, end);
+    end += rangeBytes();
+  }
+  kernel.requireShared(end);
 }
 
 /// Where queries, or those of relative positions, are at first or stay.

@@ -18,6 +18,10 @@ using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::nvvm;
 
+bool attn::nvvm::hasTableBias(OnlineAttentionOp op) {
+  return op.getBias() && !op.getBiasMap().isProjectedPermutation();
+}
+
 Operation *attn::nvvm::findUnsupported(Region &scoreMod) {
   if (scoreMod.empty())
     return nullptr;

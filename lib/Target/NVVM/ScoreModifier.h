@@ -20,6 +20,10 @@ struct ScoreRow {
   Value begin, end;
 };
 
+/// Whether the place of a score's bias is computed, say from a distance, which
+/// takes registers for each score.
+bool hasTableBias(OnlineAttentionOp op);
+
 class ScoreModifier {
 public:
   ScoreModifier(FragmentBuilder &f, OnlineAttentionOp op, Value numRows,

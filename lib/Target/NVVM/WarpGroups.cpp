@@ -137,7 +137,7 @@ int64_t chooseKeyTile(OnlineAttentionOp op, const WarpGroupPlan &plan) {
   if (auto given = op->getAttrOfType<IntegerAttr>(kKeyTileAttr))
     return given.getInt();
   constexpr int64_t fewColumns = 64, manyColumns = 128;
-  if (plan.hasManyRanges())
+  if (plan.hasManyRanges() || hasTableBias(op))
     return 64;
   bool hasRoom = plan.useMaps() && plan.ranges == 1;
   bool isCrowded = plan.blocks > 1 || (op.getBias() && !hasRoom) ||
