@@ -31,9 +31,9 @@ WHOLE_MATRIX = os.environ.get("ATTN_WHOLE_MATRIX") == "1"
 
 
 def turn_of(number):
-    """Each third program, one of each type and of each mask, has a turn; architectures take turns too."""
+    """Architectures take turns, so that each of them meets every form, type and mask in some program."""
     dtype, mask, form = number % 3, number // 3 % 3, number // 9
-    return list(ARCHITECTURES)[(form + 2 * dtype) % len(ARCHITECTURES)] if (dtype + mask + form) % 3 == 0 else None
+    return list(ARCHITECTURES)[(form + 2 * dtype + mask) % len(ARCHITECTURES)]
 
 
 def batches():
@@ -46,7 +46,6 @@ def batches():
             for name in programs:
                 names.setdefault(turn_of(number), []).append(name)
                 number += 1
-            names.pop(None, None)
         for sm, chosen in names.items():
             together = 6 if WHOLE_MATRIX else 24
             for first in range(0, len(chosen), together):
