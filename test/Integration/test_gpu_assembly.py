@@ -11,6 +11,7 @@ compiler and one of ptxas, unless these fail.
 
 import dataclasses
 import functools
+import itertools
 import os
 import re
 import shutil
@@ -38,18 +39,15 @@ def turn_of(number):
 
 def batches():
     """(family, names of programs, architectures)"""
-    number = 0
+    number, together = itertools.count(), 6 if WHOLE_MATRIX else 24
     for family, programs in gpu_programs.FAMILIES.items():
-        names = {WHOLE_MATRIX: list(programs)}
-        if not WHOLE_MATRIX:
-            names = {}
-            for name in programs:
-                names.setdefault(turn_of(number), []).append(name)
-                number += 1
-        for sm, chosen in names.items():
-            together = 6 if WHOLE_MATRIX else 24
+        names = {}
+        for name in programs:
+            architectures = tuple(ARCHITECTURES) if WHOLE_MATRIX else (turn_of(next(number)),)
+            names.setdefault(architectures, []).append(name)
+        for architectures, chosen in names.items():
             for first in range(0, len(chosen), together):
-                yield family, tuple(chosen[first : first + together]), tuple(ARCHITECTURES) if WHOLE_MATRIX else (sm,)
+                yield family, tuple(chosen[first : first + together]), architectures
 
 
 def rows():

@@ -6,6 +6,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "TensorMapType.h"
+
 #include "attn/Target/GPU/Passes.h"
 #include "attn/Target/NVVM/Kernels.h"
 
@@ -28,7 +30,6 @@
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Dialect/NVGPU/IR/NVGPUDialect.h"
 #include "mlir/Dialect/UB/IR/UBOps.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Transforms/DialectConversion.h"
@@ -112,8 +113,8 @@ static SmallVector<unsigned> findMaps(mlir::gpu::GPUFuncOp kernel,
 /// Tensor maps are passed as bytes, which stay where they are passed.
 static void passMaps(LLVM::LLVMFuncOp kernel, ArrayRef<unsigned> maps) {
   Builder b(kernel.getContext());
-  constexpr int64_t words = 16, alignment = 64;
-  auto bytes = LLVM::LLVMArrayType::get(b.getI64Type(), words);
+  constexpr int64_t alignment = 64;
+  LLVM::LLVMArrayType bytes = getTensorMapBytes(kernel.getContext());
   for (unsigned map : maps) {
     kernel.setArgAttr(map, LLVM::LLVMDialect::getByValAttrName(),
                       TypeAttr::get(bytes));
@@ -128,9 +129,7 @@ void ConvertKernels::runOnOperation() {
   MLIRContext *context = &getContext();
   LLVMTypeConverter converter(context);
   configureGpuToNVVMTypeConverter(converter);
-  converter.addConversion([](nvgpu::TensorMapDescriptorType type) -> Type {
-    return LLVM::LLVMPointerType::get(type.getContext());
-  });
+  addTensorMapConversion(converter);
   llvm::StringMap<SmallVector<unsigned>> maps;
   auto one = IntegerAttr::get(IntegerType::get(context, 32), 1);
   llvm::StringMap<Launches> launches;

@@ -6,6 +6,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "TensorMapType.h"
+
 #include "attn/Runtime/GpuTable.h"
 #include "attn/Target/GPU/Passes.h"
 
@@ -16,7 +18,6 @@
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Dialect/NVGPU/IR/NVGPUDialect.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Interfaces/LoopLikeInterface.h"
 #include "mlir/Transforms/DialectConversion.h"
@@ -261,7 +262,6 @@ struct LowerMap : ConvertOpToLLVMPattern<nvgpu::TmaCreateDescriptorOp> {
   LogicalResult
   matchAndRewrite(nvgpu::TmaCreateDescriptorOp op, OpAdaptor,
                   ConversionPatternRewriter &rewriter) const override {
-    constexpr int64_t words = sizeof(AttnTensorMap) / sizeof(uint64_t);
     auto cast = op.getTensor().getDefiningOp<memref::CastOp>();
     auto source =
         cast ? dyn_cast<MemRefType>(cast.getSource().getType()) : MemRefType();
@@ -271,8 +271,7 @@ struct LowerMap : ConvertOpToLLVMPattern<nvgpu::TmaCreateDescriptorOp> {
       return rewriter.notifyMatchFailure(
           op, "expected a memref of the box's rank, of f16, bf16 or f32");
     Table table(rewriter, op.getLoc());
-    Value map =
-        table.frame(op, LLVM::LLVMArrayType::get(rewriter.getI64Type(), words));
+    Value map = table.frame(op, getTensorMapBytes(rewriter.getContext()));
     MapWriter writer(table, map);
     writer.describe(cast.getSource());
     writer.describe(type, *element);
@@ -437,9 +436,7 @@ void LowerHost::runOnOperation() {
   recordShared(numbers);
 
   LLVMTypeConverter converter(&getContext());
-  converter.addConversion([](nvgpu::TensorMapDescriptorType type) -> Type {
-    return LLVM::LLVMPointerType::get(type.getContext());
-  });
+  addTensorMapConversion(converter);
   RewritePatternSet patterns(&getContext());
   patterns.add<LowerAlloc, LowerDealloc, LowerCopy, LowerConstant, LowerLoad,
                LowerMap>(converter);

@@ -47,6 +47,11 @@ struct StateRow {
 SmallVector<Value> flatten(ArrayRef<Accumulator> parts);
 SmallVector<Accumulator> unflatten(ValueRange all);
 
+/// The extreme of i32 values over all lanes of the warp. The assembler knows
+/// that the result is the same for all, which a butterfly of shuffles hides
+/// from it: branches on it take no care of lanes that part.
+Value reduceWarp(FragmentBuilder &f, ArrayRef<Value> values, bool isMax);
+
 /// What a lane holds of a streaming softmax. Sums are its own share: the four
 /// lanes of a row add theirs up when the state ends.
 struct SoftmaxState {

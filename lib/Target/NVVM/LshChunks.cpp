@@ -109,14 +109,6 @@ ChunkEmitter::Range ChunkEmitter::rangeOf(Value rank) {
   return {begin, f.max(begin, end)};
 }
 
-/// The extreme of i32 values over all rows of the warp, known to be the same
-/// for all lanes.
-static Value reduceWarp(FragmentBuilder &f, Value x, Value y, bool isMax) {
-  return NVVM::ReduxOp::create(
-      f.b, f.loc, f.b.getI32Type(), isMax ? f.max(x, y) : f.min(x, y),
-      isMax ? NVVM::ReduxKind::MAX : NVVM::ReduxKind::MIN, f.i32(-1));
-}
-
 void ChunkEmitter::describeRows() {
   Value lastToken = f.sub(tokens, f.index(1));
   Value own = f.add(firstRank,
@@ -148,8 +140,8 @@ void ChunkEmitter::describeRows() {
       }
     rows.push_back(std::move(row));
   }
-  hullBegin = reduceWarp(f, begins[0], begins[1], /*isMax=*/false);
-  hullEnd = reduceWarp(f, ends[0], ends[1], /*isMax=*/true);
+  hullBegin = reduceWarp(f, begins, /*isMax=*/false);
+  hullEnd = reduceWarp(f, ends, /*isMax=*/true);
   // Ranges rise with the rank: the first begins the block's, the last ends it.
   Value last = f.min(f.add(firstRank, plan.rows()), count);
   last = f.max(f.sub(last, f.index(1)), f.index(0));

@@ -63,18 +63,6 @@ bool SoftmaxUpdate::enterTile(std::optional<PagedRows> &paged, Value firstKey) {
   return paged.has_value();
 }
 
-Value SoftmaxUpdate::reduceWarp(ArrayRef<Value> values, bool isMax) {
-  Value result = values.front();
-  for (Value value : values.drop_front())
-    result = isMax ? f.max(result, value) : f.min(result, value);
-  // The assembler knows that the result is the same for all lanes, which a
-  // butterfly of shuffles hides from it: branches on it take no care of lanes
-  // that part.
-  return NVVM::ReduxOp::create(
-      f.b, f.loc, f.b.getI32Type(), result,
-      isMax ? NVVM::ReduxKind::MAX : NVVM::ReduxKind::MIN, f.i32(-1));
-}
-
 void SoftmaxUpdate::describeRows() {
   bool isGrouped = cast<MemRefType>(op.getAcc().getType()).getDimSize(0) > 1;
   SmallVector<Value> begins, ends;
@@ -86,13 +74,13 @@ void SoftmaxUpdate::describeRows() {
   fullEnd = rows.front().end;
   if (!hasRanges())
     return;
-  fullEnd = reduceWarp(ends, /*isMax=*/false);
-  hullEnd = reduceWarp(ends, /*isMax=*/true);
+  fullEnd = reduceWarp(f, ends, /*isMax=*/false);
+  hullEnd = reduceWarp(f, ends, /*isMax=*/true);
   bool fromFirst = llvm::all_of(
       begins, [](Value begin) { return getConstantIntValue(begin) == 0; });
   if (!fromFirst) {
-    fullBegin = reduceWarp(begins, /*isMax=*/true);
-    hullBegin = reduceWarp(begins, /*isMax=*/false);
+    fullBegin = reduceWarp(f, begins, /*isMax=*/true);
+    hullBegin = reduceWarp(f, begins, /*isMax=*/false);
   }
   if (rangesAt)
     keepRanges();

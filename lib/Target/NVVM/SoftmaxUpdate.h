@@ -100,8 +100,6 @@ private:
   void keepRanges();
   /// The begin or the end of a row's keys.
   Value boundOf(int64_t half, bool isEnd);
-  /// The extreme of i32 values over all rows of the warp.
-  Value reduceWarp(ArrayRef<Value> values, bool isMax);
 };
 
 } // namespace mlir::attn::nvvm

@@ -31,6 +31,16 @@ SmallVector<Accumulator> attn::nvvm::unflatten(ValueRange all) {
   return parts;
 }
 
+Value attn::nvvm::reduceWarp(FragmentBuilder &f, ArrayRef<Value> values,
+                             bool isMax) {
+  Value result = values.front();
+  for (Value value : values.drop_front())
+    result = isMax ? f.max(result, value) : f.min(result, value);
+  return NVVM::ReduxOp::create(
+      f.b, f.loc, f.b.getI32Type(), result,
+      isMax ? NVVM::ReduxKind::MAX : NVVM::ReduxKind::MIN, f.i32(-1));
+}
+
 SmallVector<Value> SoftmaxState::flatten() const {
   SmallVector<Value> all;
   for (const Accumulator &part : acc)

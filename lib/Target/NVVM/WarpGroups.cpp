@@ -148,7 +148,7 @@ int64_t chooseKeyTile(OnlineAttentionOp op, const WarpGroupPlan &plan) {
 
 void planKeyTile(const Ranges &ranges, WarpGroupPlan &plan) {
   plan.keyTile = chooseKeyTile(ranges.front(), plan);
-  for (OnlineAttentionOp range : ranges)
+  for (OnlineAttentionOp range : llvm::drop_begin(ranges))
     plan.keyTile = std::min(plan.keyTile, chooseKeyTile(range, plan));
   plan.keyCopies.shape.rows = plan.valueCopies.shape.rows = plan.keyTile;
 }

@@ -39,6 +39,19 @@ inline const char *prologue() {
   )";
 }
 
+/// Waits for the first phase of the barrier @b.
+inline const char *awaitBarrier() {
+  return R"(call void asm sideeffect "{
+      .reg .pred P1;
+      LAB_WAIT:
+      mbarrier.try_wait.parity.shared.b64 P1, [$0], $1, $2;
+      @P1 bra.uni DONE;
+      bra.uni LAB_WAIT;
+      DONE:
+      }", "r,r,r"(ptr addrspace(3) @b, i32 0, i32 1000)
+)";
+}
+
 /// One launch. Arguments are added in order; arrays are device memory.
 struct Kernel {
   explicit Kernel(const std::string &text, SimulatorOptions options = {}) {

@@ -17,15 +17,7 @@ namespace {
 struct Pieces {
   std::string fence = "call void @llvm.nvvm.barrier.cta.sync.aligned.all(i32 "
                       "0)\n";
-  std::string wait = R"(call void asm sideeffect "{
-      .reg .pred P1;
-      LAB_WAIT:
-      mbarrier.try_wait.parity.shared.b64 P1, [$0], $1, $2;
-      @P1 bra.uni DONE;
-      bra.uni LAB_WAIT;
-      DONE:
-      }", "r,r,r"(ptr addrspace(3) @b, i32 0, i32 1000)
-)";
+  std::string wait = awaitBarrier();
   int bytes = 256;
 };
 

@@ -23,15 +23,7 @@ struct Pieces {
   uint64_t bytes = 1024, expected = 1024;
   unsigned mapAlign = 64, offset = 0;
   std::string fence = "call void @llvm.nvvm.fence.proxy.async.shared_cta()\n";
-  std::string wait = R"(call void asm sideeffect "{
-      .reg .pred P1;
-      LAB_WAIT:
-      mbarrier.try_wait.parity.shared.b64 P1, [$0], $1, $2;
-      @P1 bra.uni DONE;
-      bra.uni LAB_WAIT;
-      DONE:
-      }", "r,r,r"(ptr addrspace(3) @b, i32 0, i32 1000)
-)";
+  std::string wait = awaitBarrier();
 };
 
 /// Thread 0 of 32 copies a box; then all write shared memory to global memory.
